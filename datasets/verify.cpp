@@ -141,11 +141,11 @@ std::string first_out_of_range(const std::string& path, const std::string& datas
                                const Numbers& numbers) {
   data::SampleSource source;
   source.files = {path};
-  source.dataset = dataset;
+  source.datasets = {dataset};
   try {
     const data::SampleDataset images = data::SampleDataset::open(source);
     images.scale();
-    const data::ValueLimits& limits = images.rows().limits();
+    const arrays::ValueLimits& limits = images.rows().limits();
     if (limits.allows({static_cast<float>(numbers.least), static_cast<float>(numbers.greatest)}) &&
         !limits.missing)
       return "";
@@ -175,8 +175,8 @@ std::vector<VerifiedDataset> verify(const std::string& path, int threads) {
       out.push_back(verify_dataset(
           dataset, stored.dataset(each), base::thread_count(threads),
           [&](std::size_t boxes) { progress.update(done += static_cast<std::int64_t>(boxes)); }));
-      if (data::is_image_shaped(dataset.shape()) && dataset.number() && out.back().damage.empty() &&
-          out.back().first_not_finite.empty())
+      if (arrays::is_image_shaped(dataset.shape()) && dataset.number() &&
+          out.back().damage.empty() && out.back().first_not_finite.empty())
         out.back().first_out_of_range = first_out_of_range(path, each, out.back().numbers);
     } catch (const base::BadInput& error) {
       out.push_back({.path = each,

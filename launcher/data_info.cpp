@@ -22,17 +22,17 @@ struct InfoOptions {
 // Returns an image as it is read, in 256 levels, as height by width by channels.
 plot::Picture grey_levels(const data::SampleDataset& dataset,
                           std::span<const std::uint8_t> stored) {
-  const data::SampleShape& s = dataset.shape();
-  plot::Picture out{static_cast<int>(s.height), static_cast<int>(s.width),
+  const arrays::SampleShape& s = dataset.shape();
+  plot::Picture out{static_cast<int>(s.space.at(0)), static_cast<int>(s.space.at(1)),
                     static_cast<int>(s.channels),
                     std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
-  const bool planes = dataset.layout() == data::SampleLayout::nchw;
-  const std::int64_t area = s.height * s.width;
+  const bool planes = dataset.layout() == arrays::SampleLayout("CHW");
+  const std::int64_t area = s.space[0] * s.space[1];
   for (std::int64_t p = 0; p < area; ++p)
     for (std::int64_t c = 0; c < s.channels; ++c) {
       const auto from = static_cast<std::size_t>(planes ? c * area + p : p * s.channels + c);
-      float value = stored[dataset.type() == data::PixelType::uint8 ? from : 0];
-      if (dataset.type() == data::PixelType::float32)
+      float value = stored[dataset.type() == arrays::PixelType::uint8 ? from : 0];
+      if (dataset.type() == arrays::PixelType::float32)
         std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
       out.pixels[static_cast<std::size_t>(p * s.channels + c)] =
           static_cast<std::uint8_t>(std::clamp(value * dataset.scale() * 255.0 + 0.5, 0.0, 255.0));
@@ -76,10 +76,13 @@ void add_data_info(CLI::App& data, VerbContext& context) {
   CLI::App* verb = data.add_subcommand(
       "info", "Show what an HDF5 file holds, how its images are read, and whether to convert it");
   verb->add_option("file", options->file, "HDF5 file")->required();
-  verb->add_option("--dataset", options->source.dataset,
-                   "Path of the image dataset, if there are several candidates");
-  verb->add_option("--layout", options->source.layout, "auto, NHW, NHWC or NCHW")
-      ->check(CLI::IsMember({"auto", "NHW", "NHWC", "NCHW"}))
+  verb->add_option("--dataset", options->source.datasets,
+                   "Path of the dataset, if there are several candidates; several are the channels")
+      ->expected(1, -1)
+      ->delimiter(',');
+  verb->add_option("--layout", options->source.layout,
+                   "auto, or a letter for each axis, such as NHWC: N samples, C channels, D H W "
+                   "space, V values of a vector")
       ->capture_default_str();
   context.files.add_inputs(*verb, path_of(options->file));
   context.files.add_output(*verb, "--out,--picture", options->picture,

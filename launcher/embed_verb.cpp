@@ -34,7 +34,7 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
   });
   const inference::SharedData data =
       inference::open_shared_data(trained, options.data, world, *all_ranks);
-  data::RowRange samples;
+  arrays::RowRange samples;
   std::vector<std::string> labels;
   std::optional<hdf5::PartialFile> file;
   comm::agree(*all_ranks, [&] {

@@ -32,7 +32,7 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
   comm::agree(*all_ranks, [&] { device = use_device(options.compute, world); });
   const inference::SharedData data =
       inference::open_shared_data(trained, options.data, world, *all_ranks);
-  data::RowRange samples;
+  arrays::RowRange samples;
   step::ResolvedObjective resolved;
   comm::agree(*all_ranks, [&] {
     samples = inference::chosen_rows(options.rows, data.images.size());

@@ -43,7 +43,7 @@ std::vector<evaluate::RowPair> named_pairs(const std::string& pairs, std::int64_
 
 // Pairs the rows of A:B: A with A+1, A+2 with A+3, ...
 std::vector<evaluate::RowPair> neighbours(const std::string& rows, std::int64_t size) {
-  const data::RowRange range = inference::chosen_rows(rows, size);
+  const arrays::RowRange range = inference::chosen_rows(rows, size);
   if (range.size() % 2 != 0)
     throw base::BadInput(
         base::text("--rows ", rows, ": these are ", range.size(),

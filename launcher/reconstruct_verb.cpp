@@ -23,7 +23,7 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
   const inference::TrainedModel trained = load_chosen_model(options.model);
   inference::require_encoder(trained, "reconstruct from");
   const data::SampleDataset data = inference::open_chosen_data(trained, options.data);
-  const data::RowRange rows = inference::chosen_rows(options.rows, data.size());
+  const arrays::RowRange rows = inference::chosen_rows(options.rows, data.size());
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
   const data::InputFormat format = step::input_format(trained.config, data, device);

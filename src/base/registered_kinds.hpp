@@ -69,6 +69,9 @@ struct Network : Item {
   bool has_blocks = false;  ///< its blocks can be computed again in backward (train.recompute)
 };
 
+/// A value of `data.transform`.
+struct Transform : Item {};
+
 /// An entry of `objective.regularisers`, with `name` and its own keys.
 struct Regulariser : Item {};
 

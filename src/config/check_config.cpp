@@ -146,6 +146,20 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
     return Contradiction{
         {"data.dequantize", "data.binarize"},
         "data.dequantize needs grey levels, which data.binarize removes; set one of them to none"};
+  for (const std::string& transform : config.data.transform)
+    if (!base::Registry<base::Transform>::all().find(transform))
+      return Contradiction{
+          {"data.transform"},
+          base::text("data.transform holds '", transform, "', but the transforms are ",
+                     joined(base::Registry<base::Transform>::all().names(), ", "))};
+  if (config.data.normalize != Normalize::scale && config.data.binarize != Binarize::none)
+    return Contradiction{{"data.binarize", "data.normalize"},
+                         base::text("data.binarize needs values in [0, 1], but data.normalize is ",
+                                    word(config.data.normalize), "; set it to scale")};
+  if (config.data.normalize != Normalize::scale && config.data.dequantize != Dequantize::none)
+    return Contradiction{{"data.dequantize", "data.normalize"},
+                         base::text("data.dequantize needs grey levels, but data.normalize is ",
+                                    word(config.data.normalize), "; set it to scale")};
   const ScheduleConfig& schedule = config.train.schedule;
   if (schedule.name == RateSchedule::step && schedule.milestones.empty()) {
     return Contradiction{

@@ -91,7 +91,7 @@ KldWeightRule kld_weight_rule(const ObjectiveConfig& objective);
 /// `data.train` and `data.validation`.
 struct SourceConfig {
   std::vector<std::string> file;
-  std::optional<std::string> dataset;
+  std::vector<std::string> dataset;
   std::string layout = "auto";
   std::optional<double> scale;     // empty: auto
   std::vector<std::int64_t> rows;  // empty: null (all rows), else [first, past the last]
@@ -99,6 +99,7 @@ struct SourceConfig {
   std::optional<double> fraction;  // validation only: the share of the training rows
 };
 
+enum class Normalize { scale, none, standardize, min_max };
 enum class Binarize { none, threshold, dynamic, fixed };
 enum class Dequantize { none, uniform };
 enum class Cache { automatic, memory, stream };
@@ -109,6 +110,8 @@ struct DataConfig {
   SourceConfig train;
   SourceConfig validation;  // no validation if `file` and `fraction` are both empty
   std::vector<double> range = {0.0, 1.0};
+  Normalize normalize = Normalize::scale;
+  std::vector<std::string> transform = {"none"};  // one, or one a channel
   Binarize binarize = Binarize::none;
   Dequantize dequantize = Dequantize::none;
   std::optional<std::int64_t> crop;

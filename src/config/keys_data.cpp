@@ -1,5 +1,6 @@
 // The keys of data: what is read and how it is prepared for the model.
 #include "config/key_rows.hpp"
+#include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
 namespace {
@@ -10,11 +11,17 @@ void add_source_keys(base::Section& section, SourceConfig& source, const std::st
                      const std::function<bool()>& condition) {
   section
       .key("dataset", source.dataset,
-           "path of the dataset inside the file; null: the only image-shaped dataset, otherwise an "
-           "error lists the candidates")
+           "path of the dataset inside the file, or a list of datasets that are the channels, in "
+           "this order; null: the only image-shaped dataset, otherwise an error lists the "
+           "candidates")
+      .empty_is("null")
       .counts_when(words, condition);
-  section.key("layout", source.layout, "order of the axes: images (N), height, width and channels")
-      .one_of({"auto", "NHW", "NHWC", "NCHW"})
+  section
+      .key("layout", source.layout,
+           "a letter for each axis of the dataset, outermost first: N samples (several are counted "
+           "together; none: a file is one sample), C channels, D H W space, V the values of a "
+           "vector; NHW(C): C only where there are as many axes; auto: by the file's labels, or "
+           "images by their shape")
       .counts_when(words, condition);
   section
       .key("scale", source.scale,
@@ -59,6 +66,20 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   section.key("range", data.range, "range of the model's input values")
       .one_of({"[0, 1]", "[-1, 1]"})
       .entries(2);
+  section
+      .choice("normalize", data.normalize, words_of(data.normalize),
+              "what the model sees of the stored values, by channel (by value for vectors). scale: "
+              "times data.train.scale, in data.range; standardize: (x - mean) / deviation; "
+              "min_max: to [0, 1]; none: as they are. Statistics are those of the training rows")
+      .for_older_runs("scale");
+  section
+      .key("transform", data.transform,
+           "applied before normalize: " +
+               joined(base::Registry<base::Transform>::all().names(), " | ") +
+               "; one, or a list with one for each channel")
+      .for_older_runs("[none]")
+      .counts_when("data.normalize is not scale",
+                   [&data] { return data.normalize != Normalize::scale; });
   section.choice("binarize", data.binarize, words_of(data.binarize),
                  "threshold: 1 from half of the range on; dynamic: 1 with the probability that the "
                  "value gives, redrawn every epoch; fixed: drawn once");

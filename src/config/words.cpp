@@ -53,6 +53,15 @@ const base::Words<Reduction>& words() {
 }
 
 template <>
+const base::Words<Normalize>& words() {
+  static const base::Words<Normalize> all = {{"scale", Normalize::scale},
+                                             {"none", Normalize::none},
+                                             {"standardize", Normalize::standardize},
+                                             {"min_max", Normalize::min_max}};
+  return all;
+}
+
+template <>
 const base::Words<Binarize>& words() {
   static const base::Words<Binarize> all = {{"none", Binarize::none},
                                             {"threshold", Binarize::threshold},

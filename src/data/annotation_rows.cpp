@@ -15,8 +15,8 @@ constexpr std::int64_t kBlockValues = 1 << 16;
 // The annotation dataset of each file.
 class AnnotationFiles {
  public:
-  AnnotationFiles(const DecodedRows& rows, const std::string& path) {
-    for (std::size_t i = 0; i < rows.files().size(); ++i) {
+  AnnotationFiles(const arrays::DecodedRows& rows, const std::string& path) {
+    for (std::size_t i = 0; i < rows.opened_files(); ++i) {
       hdf5::Hdf5Dataset part = rows.file(i).dataset(path);
       const std::vector<std::int64_t>& shape = part.shape();
       const std::int64_t images = rows.stored(i).rows();
@@ -41,7 +41,7 @@ class AnnotationFiles {
         throw base::BadInput(base::text(part.where(), " does not have the same `names` as ",
                                         first().where(),
                                         ", so their numbers have different meanings"));
-      if (rows.files().size() > 1) part.close_when_idle();
+      if (rows.opened_files() > 1) part.close_when_idle();
       parts_.push_back({std::move(part), rows_});
       rows_ += images;
     }
@@ -90,7 +90,7 @@ class AnnotationFiles {
 
   std::vector<Part> parts_;
   std::int64_t rows_ = 0;
-  RowRange block_;
+  arrays::RowRange block_;
   std::vector<std::byte> values_;
 };
 

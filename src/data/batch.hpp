@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "arrays/sample_layout.hpp"
 #include "data/batch_memory.hpp"
-#include "data/sample_layout.hpp"
 
 namespace vae_dist::data {
 
@@ -17,7 +17,7 @@ struct Batch {
   BatchArray<float> noise;            ///< [B, noise per sample], standard normal
   BatchArray<std::uint8_t>
       mirrored;  ///< [B], 1 for images to mirror on the device; empty if none are
-  PixelType type = PixelType::uint8;
+  arrays::PixelType type = arrays::PixelType::uint8;
   double scale = 1.0;  ///< factor that brings the pixels to [0, 1]
 };
 

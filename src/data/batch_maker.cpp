@@ -38,7 +38,7 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
     if (!batch.mirrored.empty()) {
       batch.mirrored.data()[i] = mirrors;
     } else if (mirrors) {
-      flip_horizontally(image, dataset.shape(), dataset.layout(), batch.type);
+      arrays::flip(image, dataset.shape(), dataset.layout(), 'W', batch.type);
     }
     base::fill_normal(noise_key, key_index, 0,
                       std::span(batch.noise).subspan(i * noise_values, noise_values));

@@ -125,22 +125,23 @@ std::byte* ChunkRing::slot(std::int64_t turn) const {
          static_cast<std::size_t>(slots_ - turn % slots_) * slot_bytes_;
 }
 
-RowRange ChunkRing::rows_with(std::int64_t sample) const {
+arrays::RowRange ChunkRing::rows_with(std::int64_t sample) const {
   const std::int64_t stored_index = dataset_.samples().stored_index(sample);
-  const RowRange block = dataset_.rows().block_of(dataset_.samples().row_at(stored_index)),
-                 range = dataset_.samples().range_at(stored_index);
+  const arrays::RowRange block = dataset_.rows().block_of(dataset_.samples().row_at(stored_index)),
+                         range = dataset_.samples().range_at(stored_index);
   return {std::max(block.first, range.first), std::min(block.last, range.last)};
 }
 
-void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to, RowBuffers& buffers) const {
-  const RowRange rows = rows_with(chunks_->first_sample(chunk));
+void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to,
+                       arrays::RowBuffers& buffers) const {
+  const arrays::RowRange rows = rows_with(chunks_->first_sample(chunk));
   dataset_.rows().read(
       rows.first, rows.size(),
       to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
 }
 
 void ChunkRing::will_need(std::int64_t chunk) const {
-  const RowRange rows = rows_with(chunks_->first_sample(chunk));
+  const arrays::RowRange rows = rows_with(chunks_->first_sample(chunk));
   dataset_.rows().will_need(rows.first, rows.size());
 }
 
@@ -149,7 +150,7 @@ void ChunkRing::fill(std::int64_t turn, std::int64_t stride) {
     // Reading checks every value against limits that follow from the scale, which may have to be
     // found by looking at images: no thread may read while another still sets them.
     dataset_.scale();
-    RowBuffers buffers;
+    arrays::RowBuffers buffers;
     std::optional<EpochOrder> order;
     const std::int64_t turns = chunks_->count();
     for (std::int64_t epoch = -1; wait_until_free(turn); turn += stride) {

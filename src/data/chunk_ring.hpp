@@ -62,14 +62,14 @@ class ChunkRing : public DecodedSource {
   using Turn = std::atomic<std::int64_t>;
 
   void fill(std::int64_t turn, std::int64_t stride);
-  void decode(std::int64_t chunk, std::span<std::byte> to, RowBuffers& buffers) const;
+  void decode(std::int64_t chunk, std::span<std::byte> to, arrays::RowBuffers& buffers) const;
   void will_need(std::int64_t chunk) const;
   bool wait_until_free(std::int64_t turn) const;
   void wait_until_ready(std::int64_t turn) const;
   void check_filler(const Rank& filler) const;
   void check_process(const Rank& other, base::Seconds silence) const;
   void give_up(const std::string& reason);
-  RowRange rows_with(std::int64_t sample) const;
+  arrays::RowRange rows_with(std::int64_t sample) const;
   Rank& rank(int local_rank) const;
   Turn& ready(std::int64_t slot) const;
   std::byte* slot(std::int64_t turn) const;

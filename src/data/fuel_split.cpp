@@ -9,8 +9,8 @@ namespace vae_dist::data {
 namespace {
 
 // Merges consecutive rows into ranges.
-std::vector<RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
-  std::vector<RowRange> out;
+std::vector<arrays::RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
+  std::vector<arrays::RowRange> out;
   for (const std::int64_t row : rows) {
     if (!out.empty() && out.back().last == row) {
       ++out.back().last;
@@ -23,10 +23,11 @@ std::vector<RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
 
 }  // namespace
 
-std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split) {
-  std::vector<RowRange> out;
+std::vector<arrays::RowRange> fuel_split(const arrays::DecodedRows& rows,
+                                         const std::string& split) {
+  std::vector<arrays::RowRange> out;
   std::int64_t first = 0;
-  for (std::size_t i = 0; i < rows.files().size(); ++i) {
+  for (std::size_t i = 0; i < rows.opened_files(); ++i) {
     const hdf5::Hdf5Dataset& images = rows.stored(i).dataset();
     const std::int64_t count = images.shape()[0];
     std::set<std::string> names;
@@ -36,9 +37,9 @@ std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& spl
       names.insert(entry.split);
       if (entry.split != split) continue;
       found = true;
-      for (const RowRange& range : entry.indices.empty()
-                                       ? std::vector<RowRange>{{entry.start, entry.stop}}
-                                       : as_ranges(entry.indices)) {
+      for (const arrays::RowRange& range :
+           entry.indices.empty() ? std::vector<arrays::RowRange>{{entry.start, entry.stop}}
+                                 : as_ranges(entry.indices)) {
         if (range.first < 0 || range.last > count || range.first > range.last)
           throw base::BadInput(base::text(images.where(), ": its split '", split, "' has rows ",
                                           range.first, " to ", range.last,

@@ -9,15 +9,13 @@ namespace vae_dist::data {
 at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat& f) {
   const std::int64_t count =
       static_cast<std::int64_t>(pixels.size() / bytes_of(f.pixels)) / f.shape.values();
-  const std::int64_t c = f.shape.channels, h = f.shape.height, w = f.shape.width;
-  const bool channels_stored_last = f.layout == SampleLayout::nhwc;
-  const std::vector<std::int64_t> sizes = channels_stored_last
-                                              ? std::vector<std::int64_t>{count, h, w, c}
-                                              : std::vector<std::int64_t>{count, c, h, w};
+  std::vector<std::int64_t> sizes = f.layout.sizes(f.shape);
+  sizes.insert(sizes.begin(), count);
 
-  return device::queue_copy(at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes,
-                                          f.pixels == PixelType::uint8 ? at::kByte : at::kFloat),
-                            f.device);
+  return device::queue_copy(
+      at::from_blob(const_cast<std::uint8_t*>(pixels.data()), sizes,
+                    f.pixels == arrays::PixelType::uint8 ? at::kByte : at::kFloat),
+      f.device);
 }
 
 at::Tensor model_input(const at::Tensor& stored, const InputFormat& f) {
@@ -25,9 +23,22 @@ at::Tensor model_input(const at::Tensor& stored, const InputFormat& f) {
   images.mul_(f.scale * (f.high - f.low));
   if (f.low != 0) images.add_(f.low);
   // A view: only the axes are renamed; the values stay where they are.
-  if (f.layout == SampleLayout::nhwc) images = images.permute({0, 3, 1, 2});
-  return images.contiguous(f.channels_last ? at::MemoryFormat::ChannelsLast
+  std::vector<std::int64_t> axes = {0};
+  if (const auto channels = f.layout.position('C'))
+    axes.push_back(static_cast<std::int64_t>(*channels) + 1);
+  if (f.layout.position('V')) axes.push_back(1);
+  for (const std::size_t axis : f.layout.space_axes())
+    axes.push_back(static_cast<std::int64_t>(axis) + 1);
+  images = images.permute(axes);
+  if (!f.layout.position('C') && !f.layout.position('V')) images = images.unsqueeze(1);
+  return images.contiguous(f.channels_last ? memory_format_of(f.shape)
                                            : at::MemoryFormat::Contiguous);
+}
+
+at::MemoryFormat memory_format_of(const arrays::SampleShape& shape) {
+  return shape.space.size() == 2   ? at::MemoryFormat::ChannelsLast
+         : shape.space.size() == 3 ? at::MemoryFormat::ChannelsLast3d
+                                   : at::MemoryFormat::Contiguous;
 }
 
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format) {

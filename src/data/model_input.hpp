@@ -10,9 +10,9 @@
 namespace vae_dist::data {
 
 struct InputFormat {
-  SampleShape shape;
-  SampleLayout layout = SampleLayout::nhw;
-  PixelType pixels = PixelType::uint8;
+  arrays::SampleShape shape;
+  arrays::SampleLayout layout = arrays::SampleLayout("HW");
+  arrays::PixelType pixels = arrays::PixelType::uint8;
   double scale = 1.0 / 255.0;    ///< factor that brings stored values to [0, 1]
   double low = 0.0, high = 1.0;  ///< `data.range`: the range that [0, 1] is mapped to
   bool channels_last = true;     ///< memory order of the result
@@ -21,14 +21,18 @@ struct InputFormat {
 };
 
 /// Returns the images in `pixels`, values of type format.pixels, as they are stored, on the device:
-/// [count, H, W, C] or [count, C, H, W], as in format.layout. A copy to a GPU is queued as in
+/// [count, axes...], as in format.layout. A copy to a GPU is queued as in
 /// device/queue_copy.hpp, and `pixels` may be freed when this returns; on the CPU the result shares
 /// their memory.
 at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat& format);
 
-/// Returns `stored`, which is as stored_pixels() returns it, as [count, C, H, W] in the model's
-/// range and type, on the same device, in memory of its own.
+/// Returns `stored`, which is as stored_pixels() returns it, as [count, C, space...] in the
+/// model's range and type, on the same device, in memory of its own.
 at::Tensor model_input(const at::Tensor& stored, const InputFormat& format);
+
+/// Returns the memory format in which the channels of such samples lie together, as far as LibTorch
+/// has one.
+at::MemoryFormat memory_format_of(const arrays::SampleShape& shape);
 
 /// Does both. `pixels` may be freed when this returns.
 at::Tensor model_input(std::span<const std::uint8_t> pixels, const InputFormat& format);

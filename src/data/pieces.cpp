@@ -9,7 +9,7 @@ namespace vae_dist::data {
 namespace {
 
 // The rows from the piece's first sample to its last, held-out rows between them among them.
-RowRange rows_of(const Piece& piece, const SampleRows& samples) {
+arrays::RowRange rows_of(const Piece& piece, const SampleRows& samples) {
   return {samples.row(piece.first), samples.row(piece.last - 1) + 1};
 }
 
@@ -20,9 +20,9 @@ std::size_t bytes_of(const Piece& piece, const SampleDataset& dataset) {
 }
 
 void read_piece(const Piece& piece, const SampleDataset& dataset, std::span<std::byte> out,
-                RowBuffers& buffers) {
+                arrays::RowBuffers& buffers) {
   base::require_bytes("read_piece", out.size(), bytes_of(piece, dataset));
-  const RowRange rows = rows_of(piece, dataset.samples());
+  const arrays::RowRange rows = rows_of(piece, dataset.samples());
   if (rows.size() == piece.size())
     return dataset.rows().read(rows.first, rows.size(), out, buffers);
   const std::size_t image_bytes = dataset.rows().image_bytes();
@@ -37,7 +37,7 @@ void read_piece(const Piece& piece, const SampleDataset& dataset, std::span<std:
 }
 
 void will_need(const Piece& piece, const SampleDataset& dataset) {
-  const RowRange rows = rows_of(piece, dataset.samples());
+  const arrays::RowRange rows = rows_of(piece, dataset.samples());
   dataset.rows().will_need(rows.first, rows.size());
 }
 

@@ -16,9 +16,9 @@ namespace vae_dist::data {
 std::size_t bytes_of(const Piece& piece, const SampleDataset& dataset);
 
 /// Decodes the images of a piece into `out`, bytes_of(piece), one after another. Thread-safe if
-/// each thread has its own buffers. Throws Failure as DecodedRows::read does.
+/// each thread has its own buffers. Throws Failure as arrays::DecodedRows::read does.
 void read_piece(const Piece& piece, const SampleDataset& dataset, std::span<std::byte> out,
-                RowBuffers& buffers);
+                arrays::RowBuffers& buffers);
 
 /// Tells the system that the piece will be read soon.
 void will_need(const Piece& piece, const SampleDataset& dataset);

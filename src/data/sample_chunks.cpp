@@ -52,13 +52,13 @@ SampleChunks::SampleChunks(std::int64_t count, std::int64_t regular_size,
   for (const Irregular& i : irregular_) excess_before_.push_back(excess_before_.back() + i.excess);
 }
 
-SampleChunks SampleChunks::of(const DecodedRows& rows, const SampleRows& samples) {
+SampleChunks SampleChunks::of(const arrays::DecodedRows& rows, const SampleRows& samples) {
   std::vector<Run> runs;
   const bool all = samples.size() == samples.stored_count();
   std::int64_t stored_index = 0;
-  for (const RowRange& range : samples.ranges()) {
+  for (const arrays::RowRange& range : samples.ranges()) {
     for (std::int64_t row = range.first; row < range.last;) {
-      const RowRange block = rows.block_of(row);
+      const arrays::RowRange block = rows.block_of(row);
       const std::int64_t length = std::min(block.last, range.last) - row;
       // Whole chunks of one file follow each other and need not be visited one by one.
       const std::int64_t equal = all && row == block.first && length == block.size()

@@ -21,7 +21,7 @@ class SampleChunks {
   SampleChunks(std::int64_t count, std::int64_t regular_size, std::vector<Irregular> irregular);
 
   /// Returns the chunks of a dataset, in the order of its samples.
-  static SampleChunks of(const DecodedRows& rows, const SampleRows& samples);
+  static SampleChunks of(const arrays::DecodedRows& rows, const SampleRows& samples);
 
   std::int64_t count() const { return count_; }
   std::int64_t samples() const { return first_sample(count_); }

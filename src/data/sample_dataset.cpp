@@ -9,6 +9,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "arrays/value_scale.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/list_of_ten.hpp"
@@ -18,7 +19,6 @@
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
 #include "data/section_memory.hpp"
-#include "data/value_scale.hpp"
 #include "hdf5/page_cache.hpp"
 
 namespace vae_dist::data {
@@ -34,7 +34,8 @@ std::vector<std::int64_t> spread_indices(std::int64_t total, std::int64_t count)
   return out;
 }
 
-std::vector<RowRange> chosen_ranges(const SampleSource& source, const DecodedRows& rows) {
+std::vector<arrays::RowRange> chosen_ranges(const SampleSource& source,
+                                            const arrays::DecodedRows& rows) {
   if (source.split) return fuel_split(rows, *source.split);
   if (source.rows.empty()) return {{0, rows.rows()}};
   if (source.rows[0] < 0 || source.rows[1] > rows.rows() || source.rows[0] >= source.rows[1])
@@ -54,8 +55,8 @@ void run_in_threads(std::int64_t threads, const std::function<void()>& work) {
 
 namespace {
 
-bool has_fractions(std::span<const std::byte> image, PixelType type) {
-  if (type == PixelType::uint8) return false;
+bool has_fractions(std::span<const std::byte> image, arrays::PixelType type) {
+  if (type == arrays::PixelType::uint8) return false;
   const std::span values(reinterpret_cast<const float*>(image.data()),
                          image.size() / sizeof(float));
   return std::any_of(values.begin(), values.end(),
@@ -68,9 +69,10 @@ using ValueAttributes = std::map<std::string, std::optional<double>>;
 // Returns the attributes with these names. Throws BadInput if the files differ in one of them,
 // because their values would mean different things. Visits each file once, as few are open at a
 // time.
-ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std::string>& names) {
+ValueAttributes common_attributes(const arrays::DecodedRows& rows,
+                                  const std::vector<std::string>& names) {
   ValueAttributes first;
-  for (std::size_t i = 0; i < rows.files().size(); ++i) {
+  for (std::size_t i = 0; i < rows.opened_files(); ++i) {
     const hdf5::Hdf5Dataset& dataset = rows.stored(i).dataset();
     for (const std::string& name : names) {
       const std::optional<double> value = dataset.number_attribute(name);
@@ -86,7 +88,7 @@ ValueAttributes common_attributes(const DecodedRows& rows, const std::vector<std
 }
 
 // Refuses values that NetCDF packed: value = stored * scale_factor + add_offset.
-void refuse_packed_values(const ValueAttributes& attributes, const DecodedRows& rows) {
+void refuse_packed_values(const ValueAttributes& attributes, const arrays::DecodedRows& rows) {
   const double factor = attributes.at("scale_factor").value_or(1),
                offset = attributes.at("add_offset").value_or(0);
   if (factor == 1 && offset == 0) return;
@@ -106,7 +108,7 @@ std::optional<float> missing_value(const ValueAttributes& attributes) {
 }
 
 // Returns the list "'test', 'train'" if the first file has Fuel's splits of its images.
-std::optional<std::string> splits_of(const DecodedRows& rows) {
+std::optional<std::string> splits_of(const arrays::DecodedRows& rows) {
   std::set<std::string> names;
   try {
     for (const hdf5::FuelSplit& entry : rows.file(0).fuel_splits())
@@ -122,11 +124,12 @@ std::optional<std::string> splits_of(const DecodedRows& rows) {
 }  // namespace
 
 struct SampleDataset::Store {
-  Store(DecodedRows images, SampleRows all) : rows(std::move(images)), samples(std::move(all)) {}
+  Store(arrays::DecodedRows images, SampleRows all)
+      : rows(std::move(images)), samples(std::move(all)) {}
 
   // What up to 64 inspected images show.
   struct InspectedValues {
-    ValueRange values;
+    arrays::ValueRange values;
     std::uint64_t fingerprint;
     bool fractions = false;  // some values are not whole numbers
   };
@@ -134,14 +137,14 @@ struct SampleDataset::Store {
   // Rows that this rank decoded into memory, and the range of their values.
   struct FilledRows {
     std::int64_t row, count, stored_index;
-    ValueRange values;
+    arrays::ValueRange values;
   };
 
   // Without memory, the block that was decoded last serves reads of the rows around it.
   struct LastBlock {
-    RowRange range;
+    arrays::RowRange range;
     std::vector<std::byte> images;
-    RowBuffers buffers;
+    arrays::RowBuffers buffers;
   };
 
   void read(std::int64_t stored_index, std::span<std::byte> out) const {
@@ -154,7 +157,7 @@ struct SampleDataset::Store {
     const std::lock_guard lock(block_mutex);
     if (rows.reads_single_rows()) return rows.read(row, 1, out, block.buffers);
     if (row < block.range.first || row >= block.range.last) {
-      const RowRange range = rows.block_of(row);
+      const arrays::RowRange range = rows.block_of(row);
       block.range = {};  // in case reading fails
       block.images.resize(static_cast<std::size_t>(range.size()) * bytes);
       rows.read(range.first, range.size(), block.images, block.buffers);
@@ -168,11 +171,11 @@ struct SampleDataset::Store {
   const InspectedValues& inspect() const {
     const std::lock_guard lock(inspect_mutex);
     if (inspected) return *inspected;
-    const SampleShape& s = rows.shape();
+    std::string shape = base::text(rows.shape().channels);
+    for (const std::int64_t size : rows.shape().space) shape += base::text(" ", size);
     InspectedValues seen{
         {},
-        base::hash_text(base::text(samples.stored_count(), " ", s.channels, " ", s.height, " ",
-                                   s.width, " ", layout_name(rows.layout())))};
+        base::hash_text(base::text(samples.stored_count(), " ", shape, " ", rows.layout().text()))};
     std::vector<std::byte> image(rows.image_bytes());
     for (const std::int64_t stored_index : spread_indices(samples.stored_count(), kInspectedRows)) {
       read(stored_index, image);
@@ -185,14 +188,14 @@ struct SampleDataset::Store {
 
   double stored_scale() const {
     if (geometry_scale) return *geometry_scale;
-    if (!given_scale) return found_scale(inspect().values, rows.number(), rows.where());
-    check_given_scale(*given_scale, inspect().values, rows.where());
+    if (!given_scale) return arrays::found_scale(inspect().values, rows.number(), rows.where());
+    arrays::check_given_scale(*given_scale, inspect().values, rows.where());
     return *given_scale;
   }
 
   // Makes reading check every value from now on.
   void limit_values(double scale) const {
-    rows.limit(ValueLimits::of_scale(scale, missing),
+    rows.limit(arrays::ValueLimits::of_scale(scale, missing),
                base::text(": multiplied by the scale ", scale,
                           given_scale ? " (which is given)"
                                       : base::text(" (which was found by inspecting ",
@@ -218,7 +221,7 @@ struct SampleDataset::Store {
   const SampleFinish& ensure_finish() const {
     std::call_once(finish_made, [&] {
       const bool whole_numbers = rows.number().kind != hdf5::StoredNumber::Kind::ieee_float &&
-                                 (!geometry.resize || rows.type() == PixelType::uint8);
+                                 (!geometry.resize || rows.type() == arrays::PixelType::uint8);
       const double scale = stored_scale();
       if (!geometry_scale) {
         limit_values(scale);
@@ -229,9 +232,9 @@ struct SampleDataset::Store {
     return *finish;
   }
 
-  mutable DecodedRows rows;
+  mutable arrays::DecodedRows rows;
   SampleRows samples;  // including held-out rows
-  Geometry geometry;
+  arrays::Geometry geometry;
   FinishOptions finish_options;
   std::optional<double> given_scale;
   std::optional<double>
@@ -251,7 +254,7 @@ SampleDataset::SampleDataset(std::shared_ptr<Store> store, SampleRows samples)
     : store_(std::move(store)), samples_(std::move(samples)) {}
 
 SampleDataset SampleDataset::open(const SampleSource& source) {
-  DecodedRows rows(source.files, source.dataset, source.layout);
+  arrays::DecodedRows rows(source.files, {source.datasets, source.layout});
   SampleRows samples(chosen_ranges(source, rows));
   if (samples.size() == 0)
     throw base::BadInput(
@@ -295,14 +298,14 @@ SampleDataset SampleDataset::hold_out(double fraction, std::uint64_t seed) {
   return held_out;
 }
 
-const SampleShape& SampleDataset::shape() const { return store_->rows.shape(); }
-SampleLayout SampleDataset::layout() const { return store_->rows.layout(); }
-PixelType SampleDataset::type() const { return finish().type(); }
+const arrays::SampleShape& SampleDataset::shape() const { return store_->rows.shape(); }
+const arrays::SampleLayout& SampleDataset::layout() const { return store_->rows.layout(); }
+arrays::PixelType SampleDataset::type() const { return finish().type(); }
 double SampleDataset::scale() const { return finish().scale(); }
 bool SampleDataset::scale_is_given() const { return store_->given_scale.has_value(); }
 const hdf5::Hdf5Dataset& SampleDataset::stored() const { return store_->rows.stored(0).dataset(); }
 const SampleFinish& SampleDataset::finish() const { return store_->ensure_finish(); }
-const DecodedRows& SampleDataset::rows() const { return store_->rows; }
+const arrays::DecodedRows& SampleDataset::rows() const { return store_->rows; }
 bool SampleDataset::in_memory() const { return store_->memory != nullptr; }
 
 std::uint64_t SampleDataset::memory_bytes() const {
@@ -346,7 +349,7 @@ void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& al
   };
   std::vector<Unit> units;
   std::int64_t stored_index = 0;
-  for (const RowRange& range : store_->samples.ranges())
+  for (const arrays::RowRange& range : store_->samples.ranges())
     for (std::int64_t row = range.first; row < range.last;) {
       const std::int64_t count = std::min(store_->rows.block_of(row).last, range.last) - row;
       units.push_back({row, count, stored_index});
@@ -360,7 +363,7 @@ void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& al
   comm::agree(all, [&] {
     const auto reporter = std::this_thread::get_id();
     run_in_threads(options.threads, [&] {
-      RowBuffers buffers;
+      arrays::RowBuffers buffers;
       for (std::int64_t i = next++; i < static_cast<std::int64_t>(units.size()); i = next++) {
         const Unit& unit = units[static_cast<std::size_t>(i)];
         const double share = static_cast<double>(i) / static_cast<double>(units.size());
@@ -396,8 +399,8 @@ std::vector<std::string> SampleDataset::doubts() const {
   std::vector<std::string> out;
   const Store::InspectedValues& seen = store_->inspect();
   if (const std::string doubt =
-          doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(), seen.values,
-                            seen.fractions, rows().number());
+          arrays::doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(),
+                                    seen.values, seen.fractions, rows().number());
       !doubt.empty())
     out.push_back(base::text(rows().where(), ": ", doubt));
   if (store_->unused_splits)
@@ -416,19 +419,18 @@ std::vector<hdf5::Hdf5Dataset> SampleDataset::annotations() const {
   const hdf5::Hdf5File& file = store_->rows.file(0);
   for (const std::string& path : file.dataset_paths()) {
     hdf5::Hdf5Dataset d = file.dataset(path);
-    const bool a_row_an_image =
-        (d.shape().size() == 1 || d.shape().size() == 2) && d.shape()[0] == stored().shape()[0];
+    const bool a_row_an_image = (d.shape().size() == 1 || d.shape().size() == 2) &&
+                                d.shape()[0] == store_->rows.stored(0).rows();
     if (a_row_an_image && d.number() && path != stored().path()) out.push_back(std::move(d));
   }
   return out;
 }
 
 std::string SampleDataset::description() const {
-  const SampleShape& s = shape();
-  const DecodedRows& rows = store_->rows;
-  return base::text(rows.where(), ": ", size(), " images ", s.channels, "x", s.height, "x", s.width,
-                    " (", layout_name(layout()), ", ", stored().type_name(), " ",
-                    scale_text(store_->stored_scale(), rows.number()), ")");
+  const arrays::DecodedRows& rows = store_->rows;
+  return base::text(rows.where(), ": ", size(), " ", shape().plural(), " ", shape().text(), " (",
+                    layout().text(), ", ", stored().type_name(), " ",
+                    arrays::scale_text(store_->stored_scale(), rows.number()), ")");
 }
 
 }  // namespace vae_dist::data

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "arrays/decoded_rows.hpp"
 #include "comm/communicator.hpp"
-#include "data/decoded_rows.hpp"
 #include "data/decoded_source.hpp"
 #include "data/sample_chunks.hpp"
 #include "data/sample_finish.hpp"
@@ -20,14 +20,15 @@
 namespace vae_dist::data {
 
 struct SampleSource {
-  std::vector<std::string> files;      ///< read as one dataset, in this order
-  std::optional<std::string> dataset;  ///< empty = the only image-shaped dataset of each file
-  std::string layout = "auto";         ///< auto | NHW | NHWC | NCHW
+  std::vector<std::string> files;     ///< read as one dataset, in this order
+  std::vector<std::string> datasets;  ///< empty = the only image-shaped dataset of each file;
+                                      ///< several are the channels
+  std::string layout = "auto";        ///< see arrays/array_axes.hpp
   std::optional<double>
       scale;  ///< empty = the dataset's attribute `scale`, or found by inspecting the values
   std::vector<std::int64_t> rows;    ///< empty = all, otherwise [first, past the last]
   std::optional<std::string> split;  ///< a split of Fuel's `split` attribute
-  Geometry geometry;
+  arrays::Geometry geometry;
   FinishOptions finish;
 };
 
@@ -48,9 +49,9 @@ class SampleDataset {
   SampleDataset hold_out(double fraction, std::uint64_t seed);
 
   std::int64_t size() const { return samples_.size(); }
-  const SampleShape& shape() const;
-  SampleLayout layout() const;
-  PixelType type() const;  ///< of the values that read() returns
+  const arrays::SampleShape& shape() const;
+  const arrays::SampleLayout& layout() const;
+  arrays::PixelType type() const;  ///< of the values that read() returns
   /// Returns the factor that brings a value to [0, 1]. Throws BadInput if it cannot be determined.
   /// The first call also throws Failure if it does not bring a value that this rank has decoded
   /// into memory to [0, 1]. Values that are decoded later are checked as they are read.
@@ -106,7 +107,7 @@ class SampleDataset {
   /// Returns the decoded image before finishing. Requires in_memory().
   std::span<const std::byte> decoded(std::int64_t index) const;
   const SampleFinish& finish() const;
-  const DecodedRows& rows() const;
+  const arrays::DecodedRows& rows() const;
   const SampleRows& samples() const { return samples_; }
   /// Returns the distribution of the samples over the chunks of the files.
   SampleChunks chunks() const { return SampleChunks::of(rows(), samples_); }

@@ -19,13 +19,13 @@ SampleFinish::SampleFinish(const FinishOptions& options, const StoredValues& sto
       scale_(stored.scale),
       out_scale_(stored.scale) {
   if (options.binarize != Binarize::none) {
-    out_type_ = PixelType::uint8;
+    out_type_ = arrays::PixelType::uint8;
     out_scale_ = 1.0;
   } else if (options.dequantize) {
     if (!stored.whole_numbers)
       throw base::BadInput(base::text("data.dequantize is uniform, but the images of ", where,
                                       " are fractions without grey levels"));
-    out_type_ = PixelType::float32;
+    out_type_ = arrays::PixelType::float32;
     // Levels 0 to L - 1 with L - 1 = 1 / scale; with noise they fill [0, L).
     out_scale_ = 1.0 / (std::round(1.0 / stored.scale) + 1.0);
   }
@@ -40,7 +40,8 @@ void SampleFinish::apply(std::span<const std::byte> image, std::int64_t epoch, s
     return;
   }
   const auto value = [&](std::size_t i) {
-    if (type_ == PixelType::uint8) return static_cast<float>(std::to_integer<int>(image[i]));
+    if (type_ == arrays::PixelType::uint8)
+      return static_cast<float>(std::to_integer<int>(image[i]));
     float v;
     std::memcpy(&v, image.data() + 4 * i, 4);
     return v;

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "data/sample_layout.hpp"
+#include "arrays/sample_layout.hpp"
 
 namespace vae_dist::data {
 
@@ -22,7 +22,7 @@ struct FinishOptions {
 
 /// Describes the values of a dataset.
 struct StoredValues {
-  PixelType type;
+  arrays::PixelType type;
   double scale = 1;            ///< factor that brings the values to [0, 1]
   bool whole_numbers = false;  ///< the values are levels 0, 1, 2, ...
 };
@@ -32,8 +32,8 @@ class SampleFinish {
   /// Throws BadInput, naming `where`, if values that are not levels are to be dequantized.
   SampleFinish(const FinishOptions& options, const StoredValues& stored, const std::string& where);
 
-  PixelType type() const { return out_type_; }  ///< of the result
-  double scale() const { return out_scale_; }   ///< of the result
+  arrays::PixelType type() const { return out_type_; }  ///< of the result
+  double scale() const { return out_scale_; }           ///< of the result
   bool copies() const { return options_.binarize == Binarize::none && !options_.dequantize; }
 
   /// Finishes one sample. Dynamic binarizing and dequantizing use new random draws every epoch.
@@ -44,7 +44,7 @@ class SampleFinish {
 
  private:
   FinishOptions options_;
-  PixelType type_, out_type_;
+  arrays::PixelType type_, out_type_;
   double scale_, out_scale_;
 };
 

@@ -16,8 +16,8 @@ std::int64_t scaled(std::int64_t a, std::int64_t b, std::int64_t c) {
 
 }  // namespace
 
-SampleRows::SampleRows(std::vector<RowRange> ranges) : ranges_(std::move(ranges)) {
-  for (const RowRange& range : ranges_) {
+SampleRows::SampleRows(std::vector<arrays::RowRange> ranges) : ranges_(std::move(ranges)) {
+  for (const arrays::RowRange& range : ranges_) {
     first_indices_.push_back(stored_count_);
     stored_count_ += range.size();
   }

@@ -5,14 +5,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/decoded_rows.hpp"
+#include "arrays/decoded_rows.hpp"
 
 namespace vae_dist::data {
 
 class SampleRows {
  public:
   /// Takes all rows of the ranges, in their order.
-  explicit SampleRows(std::vector<RowRange> ranges = {});
+  explicit SampleRows(std::vector<arrays::RowRange> ranges = {});
 
   /// Return the two parts of these rows: `fraction` of them, chosen by the seed, is held out. One
   /// row is drawn from each of several equal stretches of rows. Any sample of either part is
@@ -32,14 +32,14 @@ class SampleRows {
   std::int64_t stored_count() const { return stored_count_; }
   std::int64_t stored_index(std::int64_t sample) const;
   std::int64_t row_at(std::int64_t stored_index) const;
-  const RowRange& range_at(std::int64_t stored_index) const {
+  const arrays::RowRange& range_at(std::int64_t stored_index) const {
     return ranges_[range_index(stored_index)];
   }
   std::int64_t row(std::int64_t sample) const { return row_at(stored_index(sample)); }
   /// Returns how many samples have a stored index below this one.
   std::int64_t samples_below(std::int64_t stored_index) const;
 
-  const std::vector<RowRange>& ranges() const { return ranges_; }
+  const std::vector<arrays::RowRange>& ranges() const { return ranges_; }
 
  private:
   enum class Part { all, training, held_out };
@@ -48,7 +48,7 @@ class SampleRows {
   std::int64_t stretch_begin(std::int64_t stretch) const;
   std::int64_t held_out_index(std::int64_t stretch) const;
 
-  std::vector<RowRange> ranges_;
+  std::vector<arrays::RowRange> ranges_;
   std::vector<std::int64_t> first_indices_;  // first stored index of each range
   std::int64_t stored_count_ = 0;
   Part part_ = Part::all;

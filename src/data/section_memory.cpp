@@ -31,7 +31,7 @@ SectionMemory::SectionMemory(const SampleDataset& dataset, const OrderPlan& orde
   std::atomic<std::size_t> next{0};
   const auto reporter = std::this_thread::get_id();
   base::ThreadTeam(static_cast<int>(threads)).divide(threads, [&](std::int64_t, std::int64_t) {
-    RowBuffers buffers;
+    arrays::RowBuffers buffers;
     for (std::size_t i = next++; i < units.size(); i = next++) {
       if (i + kAhead < units.size()) will_need(units[i + kAhead].piece, dataset);
       const Unit& unit = units[i];

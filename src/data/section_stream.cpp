@@ -101,7 +101,7 @@ std::optional<SectionStream::Task> SectionStream::next_task(std::unique_lock<std
 }
 
 void SectionStream::decode_tasks() {
-  RowBuffers buffers;
+  arrays::RowBuffers buffers;
   std::unique_lock lock(mutex_);
   try {
     while (const auto task = next_task(lock)) {

@@ -11,7 +11,7 @@
 namespace vae_dist::evaluate {
 
 void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset,
-                      data::RowRange samples, const data::InputFormat& format, std::int64_t block,
+                      arrays::RowRange samples, const data::InputFormat& format, std::int64_t block,
                       comm::CpuCommunicator& all_ranks,
                       const std::function<void(const EncodedBlock&)>& take) {
   const at::NoGradGuard no_grad;
@@ -49,7 +49,7 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
 }
 
 EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset,
-                         data::RowRange samples, const data::InputFormat& format,
+                         arrays::RowRange samples, const data::InputFormat& format,
                          std::int64_t block, comm::CpuCommunicator& all_ranks) {
   EncodedBlock all{samples.first, at::Tensor(), at::Tensor()};
   const auto put = [&](at::Tensor& into, const at::Tensor& rows, std::int64_t first) {

@@ -24,13 +24,13 @@ struct EncodedBlock {
 /// but not in the same order: EncodedBlock::first says which it is. Keeps at most one block per
 /// rank in memory. The model must have an encoder. A collective over `all_ranks`.
 void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& dataset,
-                      data::RowRange samples, const data::InputFormat& format, std::int64_t block,
+                      arrays::RowRange samples, const data::InputFormat& format, std::int64_t block,
                       comm::CpuCommunicator& all_ranks,
                       const std::function<void(const EncodedBlock&)>& take);
 
 /// Encodes like encode_in_blocks() and returns all rows as one block.
 EncodedBlock encode_rows(model::LatentModel& model, const data::SampleDataset& dataset,
-                         data::RowRange samples, const data::InputFormat& format,
+                         arrays::RowRange samples, const data::InputFormat& format,
                          std::int64_t block, comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::evaluate

@@ -17,7 +17,7 @@ struct EvaluationSubject {
       data;  ///< for people: the checkpoint's location, the model's name,
              ///< SampleDataset::description()
   std::int64_t step = 0;
-  data::RowRange samples;
+  arrays::RowRange samples;
   double kld_weight = 0, beta = 1;  ///< M_N and beta of the loss
   bool has_kld = true;              ///< false for an autoencoder and a decoder-only model
   std::string reconstruction_unit;  ///< "squared error per value", "nats per sample"

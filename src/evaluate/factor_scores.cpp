@@ -22,7 +22,7 @@ std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset)
 }
 
 FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset,
-                           data::RowRange samples, const std::string& path, std::uint64_t seed,
+                           arrays::RowRange samples, const std::string& path, std::uint64_t seed,
                            comm::CpuCommunicator& all_ranks) {
   std::vector<std::int64_t> wanted(static_cast<std::size_t>(samples.size()));
   std::iota(wanted.begin(), wanted.end(), samples.first);

@@ -29,7 +29,7 @@ std::optional<std::string> factor_classes_of(const data::SampleDataset& dataset)
 /// share the work; the result has the same bits for any number of ranks. Throws BadInput like
 /// FactoredLatents and read_annotation, on all ranks alike. A collective over `all_ranks`.
 FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& dataset,
-                           data::RowRange samples, const std::string& path, std::uint64_t seed,
+                           arrays::RowRange samples, const std::string& path, std::uint64_t seed,
                            comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::evaluate

@@ -9,7 +9,7 @@ namespace vae_dist::evaluate {
 FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Objective& objective,
                               const data::SampleDataset& dataset, const EvaluationOptions& options,
                               std::int64_t coverage_samples, comm::CpuCommunicator& all_ranks) {
-  const data::RowRange samples{options.first, options.first + options.samples};
+  const arrays::RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;
   out.evaluation = evaluate(model, objective, dataset, options, all_ranks);
   out.mean_image_mse = mean_image_mse(dataset, options.samples, all_ranks, options.first);

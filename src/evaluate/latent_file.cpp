@@ -36,7 +36,7 @@ bool is_own_name(const std::string& path) {
 }
 
 void copy_annotation(hdf5::Hdf5File& file, const std::string& path,
-                     const data::SampleDataset& dataset, data::RowRange samples) {
+                     const data::SampleDataset& dataset, arrays::RowRange samples) {
   const hdf5::Hdf5Dataset from = dataset.rows().file(0).dataset(path);
   hdf5::Hdf5Dataset to = file.create_like(from, from.path(), samples.size());
   if (const auto names = from.text_list_attribute("names"); !names.empty())
@@ -80,7 +80,7 @@ std::vector<std::string> chosen_labels(const data::SampleDataset& dataset,
 std::vector<std::string> write_latents(const std::string& path, model::LatentModel& model,
                                        const data::SampleDataset& dataset,
                                        const std::vector<std::string>& labels,
-                                       data::RowRange samples, const data::InputFormat& format,
+                                       arrays::RowRange samples, const data::InputFormat& format,
                                        std::int64_t block, comm::CpuCommunicator& all_ranks) {
   const bool writes = all_ranks.rank() == 0, point = model.latent_kind() == base::LatentKind::point;
   hdf5::DatasetLayout layout;

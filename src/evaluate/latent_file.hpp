@@ -18,7 +18,7 @@ namespace vae_dist::evaluate {
 std::vector<std::string> write_latents(const std::string& path, model::LatentModel& model,
                                        const data::SampleDataset& dataset,
                                        const std::vector<std::string>& labels,
-                                       data::RowRange samples, const data::InputFormat& format,
+                                       arrays::RowRange samples, const data::InputFormat& format,
                                        std::int64_t block, comm::CpuCommunicator& all_ranks);
 
 /// Returns the datasets to copy, with one row per image: all that exist, or those of `chosen`

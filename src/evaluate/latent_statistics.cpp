@@ -67,7 +67,7 @@ CodeMoments merged(const std::vector<Moments>& dimensions, std::size_t each) {
 }  // namespace
 
 LatentStatistics latent_statistics(model::LatentModel& model, const data::SampleDataset& dataset,
-                                   data::RowRange samples, const data::InputFormat& format,
+                                   arrays::RowRange samples, const data::InputFormat& format,
                                    std::int64_t block, std::int64_t channels,
                                    comm::CpuCommunicator& all_ranks) {
   const auto latent = static_cast<std::size_t>(model.latent_values()),

@@ -35,7 +35,7 @@ struct LatentStatistics {
 /// latent values; a channel's positions lie one after the other. The model must have an encoder. A
 /// collective over `all_ranks`.
 LatentStatistics latent_statistics(model::LatentModel& model, const data::SampleDataset& dataset,
-                                   data::RowRange samples, const data::InputFormat& format,
+                                   arrays::RowRange samples, const data::InputFormat& format,
                                    std::int64_t block, std::int64_t channels,
                                    comm::CpuCommunicator& all_ranks);
 

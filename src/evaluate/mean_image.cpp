@@ -11,7 +11,7 @@ namespace vae_dist::evaluate {
 double mean_image_mse(const data::SampleDataset& dataset, std::int64_t count,
                       comm::CpuCommunicator& all_ranks, std::int64_t first) {
   const auto values = static_cast<std::size_t>(dataset.shape().values());
-  const bool bytes = dataset.type() == data::PixelType::uint8;
+  const bool bytes = dataset.type() == arrays::PixelType::uint8;
   // Floats are scaled to [0, 65536], so their squares still add up exactly.
   const double unit = bytes ? 1.0 : dataset.scale() * 65536;
   std::vector<std::uint8_t> image(dataset.image_bytes());

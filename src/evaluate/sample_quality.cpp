@@ -13,7 +13,7 @@ namespace {
 
 // Returns [count, C, H, W] on [0, 1]: the samples at the fractions (2 i + place) / (2 count) of the
 // range, with `place` 0 or 1.
-at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange samples,
+at::Tensor real_images(const data::SampleDataset& dataset, arrays::RowRange samples,
                        const data::InputFormat& format, std::int64_t count, std::int64_t place) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
   for (std::int64_t i = 0; i < count; ++i)
@@ -32,9 +32,9 @@ at::Tensor real_images(const data::SampleDataset& dataset, data::RowRange sample
 
 std::optional<SampleQuality> sample_quality(model::LatentModel& model,
                                             const data::SampleDataset& dataset,
-                                            data::RowRange samples, const data::InputFormat& format,
-                                            std::int64_t count, std::uint64_t seed,
-                                            comm::CpuCommunicator& all_ranks) {
+                                            arrays::RowRange samples,
+                                            const data::InputFormat& format, std::int64_t count,
+                                            std::uint64_t seed, comm::CpuCommunicator& all_ranks) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);
   if (count <= kCoverageNeighbours) return std::nullopt;
@@ -61,7 +61,9 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model,
   };
   std::vector<std::function<std::vector<double>()>> tasks = {[&] { return on_pixels(drawn); },
                                                              [&] { return on_pixels(others); }};
-  const bool embeds = std::min(format.shape.height, format.shape.width) >= kSmallestEmbeddedImage;
+  const arrays::SampleShape& shape = format.shape;
+  const bool embeds =
+      shape.is_image() && std::min(shape.space[0], shape.space[1]) >= kSmallestEmbeddedImage;
   if (embeds) {
     tasks.emplace_back([&] { return embedded(drawn); });
     tasks.emplace_back([&] { return embedded(others); });

@@ -29,8 +29,8 @@ struct SampleQuality {
 /// tasks; the result has the same bits for any number of ranks. A collective over `all_ranks`.
 std::optional<SampleQuality> sample_quality(model::LatentModel& model,
                                             const data::SampleDataset& dataset,
-                                            data::RowRange samples, const data::InputFormat& format,
-                                            std::int64_t count, std::uint64_t seed,
-                                            comm::CpuCommunicator& all_ranks);
+                                            arrays::RowRange samples,
+                                            const data::InputFormat& format, std::int64_t count,
+                                            std::uint64_t seed, comm::CpuCommunicator& all_ranks);
 
 }  // namespace vae_dist::evaluate

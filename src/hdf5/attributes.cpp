@@ -93,19 +93,72 @@ std::vector<std::string> Hdf5Dataset::text_list_attribute(const std::string& nam
   return read_text_attribute(id(), name, base::text(where(), ", attribute '", name, "'"));
 }
 
-std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
+std::vector<double> Hdf5Dataset::number_list_attribute(const std::string& name) const {
   LibraryCall call;
-  if (H5Aexists(id(), name.c_str()) <= 0) return std::nullopt;
+  if (H5Aexists(id(), name.c_str()) <= 0) return {};
   const std::string context = base::text(where(), ", attribute '", name, "'");
   const Hdf5Handle attribute = checked(H5Aopen(id(), name.c_str(), H5P_DEFAULT), H5Aclose, context);
   const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, context);
   const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, context);
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  if (count <= 0) return {};
+  std::vector<double> values(static_cast<std::size_t>(count));
   const H5T_class_t kind = H5Tget_class(type.id());
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || H5Sget_simple_extent_npoints(space.id()) != 1)
-    return std::nullopt;
-  double value = 0;
-  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &value), context);
-  return value;
+  if (kind == H5T_ENUM && H5Tget_size(type.id()) == 1) {
+    std::vector<signed char> bytes(values.size());
+    check(H5Aread(attribute.id(), type.id(), bytes.data()), context);
+    std::copy(bytes.begin(), bytes.end(), values.begin());
+    return values;
+  }
+  if (kind != H5T_INTEGER && kind != H5T_FLOAT) return {};
+  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), context);
+  return values;
+}
+
+std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
+  const std::vector<double> values = number_list_attribute(name);
+  return values.size() == 1 ? std::optional(values.front()) : std::nullopt;
+}
+
+namespace {
+
+// The last part of an object's path; empty if it cannot be found.
+std::string name_of_scale(hid_t dataset, const hvl_t& references) {
+  if (references.len == 0) return "";
+  const hid_t scale = H5Rdereference2(dataset, H5P_DEFAULT, H5R_OBJECT, references.p);
+  if (scale < 0) return "";
+  const Hdf5Handle open(scale, H5Oclose);
+  const ssize_t length = H5Iget_name(scale, nullptr, 0);
+  if (length <= 0) return "";
+  std::string path(static_cast<std::size_t>(length), '\0');
+  H5Iget_name(scale, path.data(), path.size() + 1);
+  return path.substr(path.rfind('/') + 1);
+}
+
+}  // namespace
+
+std::vector<std::string> Hdf5Dataset::axis_names() const {
+  LibraryCall call;
+  std::vector<std::string> names =
+      read_text_attribute(id(), "DIMENSION_LABELS", base::text(where(), ", DIMENSION_LABELS"));
+  names.resize(shape_.size());
+  if (H5Aexists(id(), "DIMENSION_LIST") > 0) {
+    const std::string context = base::text(where(), ", DIMENSION_LIST");
+    const Hdf5Handle attribute =
+        checked(H5Aopen(id(), "DIMENSION_LIST", H5P_DEFAULT), H5Aclose, context);
+    const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, context);
+    const Hdf5Handle memory = checked(H5Tvlen_create(H5T_STD_REF_OBJ), H5Tclose, context);
+    std::vector<hvl_t> lists(shape_.size());
+    if (H5Sget_simple_extent_npoints(space.id()) == static_cast<hssize_t>(lists.size()) &&
+        H5Aread(attribute.id(), memory.id(), lists.data()) >= 0) {
+      for (std::size_t axis = 0; axis < lists.size(); ++axis)
+        if (names[axis].empty()) names[axis] = name_of_scale(id(), lists[axis]);
+      H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, lists.data());
+    }
+  }
+  const bool none =
+      std::all_of(names.begin(), names.end(), [](const std::string& name) { return name.empty(); });
+  return none ? std::vector<std::string>() : names;
 }
 
 std::vector<FuelSplit> Hdf5File::fuel_splits() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "hdf5/chunk_filters.hpp"
+#include "hdf5/row_axes.hpp"
 #include "hdf5/stored_number.hpp"
 
 namespace vae_dist::hdf5 {
@@ -87,6 +88,9 @@ class Hdf5Dataset {
   /// reads through the library, whatever the storage kind.
   void read_stored(std::int64_t first, std::int64_t rows, std::span<std::byte> out) const;
 
+  /// Reads a box with its values as stored, in C order, through the library.
+  void read_box(const Box& box, std::span<std::byte> out) const;
+
   /// Reads rows [first, first + rows) of the first axis, converted to the type of `out`, whose size
   /// must be rows * (product of the other axes). Throws BadInput if rows are out of range.
   void read_rows(std::int64_t first, std::int64_t rows, std::span<std::uint8_t> out) const;
@@ -118,8 +122,14 @@ class Hdf5Dataset {
   void set_attribute(const std::string& name, const std::vector<std::string>& values);
   std::string text_attribute(const std::string& name) const;
   std::vector<std::string> text_list_attribute(const std::string& name) const;
-  /// Returns a single number; empty if the attribute is absent or something else.
+  /// Returns a single number (a boolean as h5py writes it is 0 or 1); empty if the attribute is
+  /// absent or something else.
   std::optional<double> number_attribute(const std::string& name) const;
+  /// Returns the numbers of an attribute; empty if it is absent or something else.
+  std::vector<double> number_list_attribute(const std::string& name) const;
+  /// Returns the name of each axis: its label, or else the name of its first dimension scale
+  /// (HDF5's Dimension Scales specification); empty if no axis has one.
+  std::vector<std::string> axis_names() const;
 
  private:
   friend class Hdf5File;

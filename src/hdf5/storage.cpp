@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/require_bytes.hpp"
 #include "hdf5/dataset.hpp"
 #include "hdf5/library.hpp"
 #include "hdf5/lzf_filter.hpp"
@@ -193,6 +194,25 @@ void Hdf5Dataset::read_stored(std::int64_t first, std::int64_t rows,
               out.data()) < 0)
     throw base::Failure(
         base::text(where(), ": cannot read rows ", first, " to ", first + rows, ": ", reason()));
+}
+
+void Hdf5Dataset::read_box(const Box& box, std::span<std::byte> out) const {
+  LibraryCall call;
+  const Hdf5Handle type = checked(H5Dget_type(id()), H5Tclose, where());
+  base::require_bytes("Hdf5Dataset::read_box", out.size(),
+                      static_cast<std::size_t>(box.values()) * H5Tget_size(type.id()));
+  if (out.empty()) return;
+  const std::vector<hsize_t> first = to_unsigned(box.first), count = to_unsigned(box.count);
+  const Hdf5Handle file = checked(H5Dget_space(id()), H5Sclose, where()),
+                   memory = checked(
+                       H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr),
+                       H5Sclose, where());
+  check(
+      H5Sselect_hyperslab(file.id(), H5S_SELECT_SET, first.data(), nullptr, count.data(), nullptr),
+      where());
+  if (H5Dread(id(), type.id(), memory.id(), file.id(), H5P_DEFAULT, out.data()) < 0)
+    throw base::Failure(base::text(where(), ": cannot read ", shape_text(box.count), " values at ",
+                                   shape_text(box.first), ": ", reason()));
 }
 
 void Hdf5Dataset::write_stored(std::int64_t first, std::int64_t rows,

@@ -106,7 +106,7 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
                           const ComparisonOptions& options, const comm::MpiWorld& world,
                           comm::CpuCommunicator& all_ranks) {
   const SharedData data = open_shared_data(trained, options.data, world, all_ranks);
-  data::RowRange samples;
+  arrays::RowRange samples;
   comm::agree(all_ranks, [&] {
     samples = chosen_rows(options.rows, data.images.size());
     step::check_likelihood_fits(trained.config, data.images);
@@ -264,7 +264,7 @@ ComparedPictures compare_pictures(const ComparisonOptions& options,
     };
     report::ComparedImages made{
         names[m], {}, on_unit_range(evaluate::sample_prior(*trained.model, count, seed))};
-    const data::RowRange samples = models[m].subject.samples;
+    const arrays::RowRange samples = models[m].subject.samples;
     if (trained.model->latent_kind() != base::LatentKind::none) {
       const evaluate::Reconstructions pairs = evaluate::reconstruct(
           *trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);

@@ -26,9 +26,9 @@ config::SourceConfig read_like_training(const config::SourceConfig& train,
                                         const std::string& file) {
   config::SourceConfig source;
   source.file = {file};
-  if (train.dataset) {
-    const std::vector<std::string> paths = hdf5::Hdf5File::open(file).dataset_paths();
-    const std::string path = train.dataset->substr(train.dataset->find_first_not_of('/'));
+  const std::vector<std::string> paths = hdf5::Hdf5File::open(file).dataset_paths();
+  for (const std::string& dataset : train.dataset) {
+    const std::string path = dataset.substr(dataset.find_first_not_of('/'));
     if (std::find(paths.begin(), paths.end(), path) == paths.end()) return source;
   }
   source.dataset = train.dataset;
@@ -90,8 +90,8 @@ data::SampleDataset part_of(data::SampleDataset images, const TrainedModel& trai
 void check_fits(const data::SampleDataset& images, const TrainedModel& trained) {
   if (images.shape() == trained.shape) return;
   throw base::BadInput(base::text(images.description(), " does not fit ", trained.origin.string(),
-                                  ", whose model is for images ", trained.shape.channels, "x",
-                                  trained.shape.height, "x", trained.shape.width));
+                                  ", whose model is for ", trained.shape.plural(), " ",
+                                  trained.shape.text()));
 }
 
 std::int64_t training_samples(const TrainedModel& trained) {
@@ -150,7 +150,7 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
 }
 
-data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
+arrays::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
   if (rows.empty()) return {0, size};
   const base::BadInput no_range(
       base::text("--rows ", rows, ": give A:B for rows A to B - 1, for example 0:32"));
@@ -159,7 +159,7 @@ data::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
     if (colon != std::string::npos) {
       std::size_t used_first = 0, used_last = 0;
       const std::string first = rows.substr(0, colon), last = rows.substr(colon + 1);
-      const data::RowRange range{std::stoll(first, &used_first), std::stoll(last, &used_last)};
+      const arrays::RowRange range{std::stoll(first, &used_first), std::stoll(last, &used_last)};
       if (used_first == first.size() && used_last == last.size() && range.first >= 0 &&
           range.first < range.last) {
         if (range.last > size)
@@ -183,7 +183,7 @@ step::ResolvedObjective objective_of(const TrainedModel& trained) {
 evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,
-                                               data::RowRange samples) {
+                                               arrays::RowRange samples) {
   evaluate::EvaluationSubject subject;
   subject.checkpoint = trained.origin.string();
   subject.model = trained.config.model.network.name;
@@ -208,7 +208,7 @@ void require_encoder(const TrainedModel& trained, const std::string& purpose) {
 evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,
-                                               data::RowRange samples, std::int64_t steps,
+                                               arrays::RowRange samples, std::int64_t steps,
                                                c10::Device device) {
   evaluate::EvaluationOptions options;
   options.format = step::input_format(config, images, device);

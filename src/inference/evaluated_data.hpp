@@ -42,7 +42,7 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
 
 /// Parses "A:B", samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or
 /// for samples that do not exist.
-data::RowRange chosen_rows(const std::string& rows, std::int64_t size);
+arrays::RowRange chosen_rows(const std::string& rows, std::int64_t size);
 
 /// Returns the objective with M_N, beta and the rest as of the checkpoint's last step. Throws
 /// BadInput if M_N needs the number of training samples and it cannot be determined.
@@ -51,7 +51,7 @@ step::ResolvedObjective objective_of(const TrainedModel& trained);
 evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,
-                                               data::RowRange samples);
+                                               arrays::RowRange samples);
 
 /// Throws BadInput for a decoder-only model, saying what it cannot do (`purpose`).
 void require_encoder(const TrainedModel& trained, const std::string& purpose);
@@ -62,7 +62,7 @@ void require_encoder(const TrainedModel& trained, const std::string& purpose);
 evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,
-                                               data::RowRange samples, std::int64_t steps,
+                                               arrays::RowRange samples, std::int64_t steps,
                                                c10::Device device);
 
 }  // namespace vae_dist::inference

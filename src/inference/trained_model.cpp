@@ -40,8 +40,8 @@ TrainedModel load_trained_model(const std::string& location) {
   out.config = config::parse_kept_config(found.checkpoint.config_yaml,
                                          (found.origin / "config.yaml").string())
                    .config;
-  out.shape = step::image_shape_of(found.checkpoint.weights,
-                                   (found.origin / "weights.safetensors").string());
+  out.shape = step::sample_shape_of(found.checkpoint.weights,
+                                    (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.model = step::make_model(out.config, out.shape);
   step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());

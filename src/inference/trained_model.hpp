@@ -15,7 +15,7 @@ namespace vae_dist::inference {
 
 struct TrainedModel {
   config::Config config;  ///< of its run
-  data::SampleShape shape;
+  arrays::SampleShape shape;
   std::shared_ptr<model::LatentModel> model;  ///< in evaluation mode, on the CPU
   checkpoint::TrainingState state;
   checkpoint::TensorFile weights;

@@ -35,15 +35,15 @@ constexpr std::int64_t kWidthsShown = 8;   // images with the smallest sigma(z),
 constexpr std::int64_t kGroupsOfWidths = 10;
 
 // Returns levels that reduce an image to about 4x4, narrow enough to train within seconds.
-std::vector<std::int64_t> levels_for(const data::SampleShape& shape) {
+std::vector<std::int64_t> levels_for(const arrays::SampleShape& shape) {
   std::vector<std::int64_t> levels = {16};
-  for (std::int64_t size = (std::max(shape.height, shape.width) + 1) / 2;
+  for (std::int64_t size = (std::max(shape.space[0], shape.space[1]) + 1) / 2;
        size > 4 && levels.size() < 5; size = (size + 1) / 2)
     levels.push_back(std::min<std::int64_t>(2 * levels.back(), 64));
   return levels;
 }
 
-config::Config base_config(const data::SampleShape& shape, const std::string& model,
+config::Config base_config(const arrays::SampleShape& shape, const std::string& model,
                            std::int64_t latent, std::int64_t seed) {
   config::Config config;
   config.run.seed = seed;

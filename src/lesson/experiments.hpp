@@ -68,7 +68,7 @@ struct PredictedWidths {
 
 struct LessonResults {
   std::string data;  ///< description of the training data
-  data::SampleShape shape;
+  arrays::SampleShape shape;
   std::int64_t training_images = 0;
   double top_variance = 0, mean_image_mse = 0;
   at::Tensor originals;  ///< [n, C, H, W]

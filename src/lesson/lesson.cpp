@@ -39,9 +39,12 @@ data::SampleDataset open_images(const LessonOptions& options) {
     source.rows = {0, kImagesTaken};
     data = step::open_source(config, source, "--data");
   }
-  if (std::max(data.shape().height, data.shape().width) > kLargestImage) {
+  if (!data.shape().is_image())
+    throw base::BadInput(base::text(data.description(), ": the lesson is about images"));
+  const auto [shorter, longer] = std::minmax(data.shape().space[0], data.shape().space[1]);
+  if (longer > kLargestImage) {
     config.data.resize = kLargestImage;
-    config.data.crop = std::min(data.shape().height, data.shape().width);
+    config.data.crop = shorter;
     data = step::open_source(config, source, "--data");
   }
   const auto self = comm::make_self_communicator();

@@ -20,7 +20,7 @@ constexpr std::int64_t kTypicalPicture = 96;  // pixels, of a map
 
 // Returns a copy in double precision on the CPU. Its sums of a thousand nats are exact enough.
 std::shared_ptr<model::LatentModel> copy_in_double(config::Config config,
-                                                   const data::SampleShape& shape,
+                                                   const arrays::SampleShape& shape,
                                                    const model::LatentModel& from) {
   config.train.precision = config::Precision::fp64;
   std::shared_ptr<model::LatentModel> out = step::make_model(config, shape);
@@ -86,7 +86,7 @@ TwoLatentResult examine_two_latents(const config::Config& config,
                                     const data::SampleDataset& training, const at::Tensor& images,
                                     std::int64_t steps, const device::DeviceChoice& device) {
   const at::Tensor exact = images.to(at::kCPU, at::kDouble);
-  const data::SampleShape& shape = training.shape();
+  const arrays::SampleShape& shape = training.shape();
   TwoLatentResult out;
   out.images = exact.size(0);
   out.sigma = *config::likelihood_traits(config.objective).fixed_sigma;

@@ -54,7 +54,8 @@ Range range_of(const config::SourceConfig& source) {
 bool rows_may_be_told_apart(const config::SourceConfig& train,
                             const config::SourceConfig& validation) {
   if (train.split && validation.split) return *train.split != *validation.split;
-  if (train.dataset && validation.dataset && *train.dataset != *validation.dataset) return true;
+  if (!train.dataset.empty() && !validation.dataset.empty() && train.dataset != validation.dataset)
+    return true;
   return (!train.rows.empty() || !validation.rows.empty()) && (train.split || validation.split);
 }
 

@@ -20,7 +20,7 @@ namespace vae_dist::step {
 namespace {
 
 std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config,
-                                                    const data::SampleShape& shape,
+                                                    const arrays::SampleShape& shape,
                                                     const device::DeviceChoice& device) {
   std::shared_ptr<model::LatentModel> model = make_model(config, shape);
   model->use_convolutions(convolution_choice(config.train.convolutions));
@@ -187,9 +187,11 @@ base::Seconds Learner::exposed_wait() const {
 void Learner::run_blank_batch() {
   const at::NoGradGuard no_grad;
   const at::TensorOptions options = parts_.front()->parameters().values().options();
+  std::vector<std::int64_t> sizes = {samples_at_once_, shape_.channels};
+  sizes.insert(sizes.end(), shape_.space.begin(), shape_.space.end());
   const model::Sample blank(
-      at::zeros({samples_at_once_, shape_.channels, shape_.height, shape_.width}, options)
-          .contiguous(channels_last_ ? at::MemoryFormat::ChannelsLast
+      at::zeros(sizes, options)
+          .contiguous(channels_last_ ? data::memory_format_of(shape_)
                                      : at::MemoryFormat::Contiguous),
       at::zeros({samples_at_once_,
                  objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},

@@ -30,7 +30,7 @@ namespace vae_dist::step {
 /// The arguments of a learner.
 struct LearnerRequest {
   const config::Config& config;  ///< used only during construction
-  data::SampleShape shape;
+  arrays::SampleShape shape;
   ReplicaPlan plan = {};
   device::DeviceChoice device = {};
 };
@@ -152,7 +152,7 @@ class Learner {
   void step_through_recorder(bool capture);
 
   const c10::Device device_;
-  const data::SampleShape shape_;
+  const arrays::SampleShape shape_;
   const bool channels_last_;
   const StepOptions options_;
   const std::int64_t samples_at_once_;

@@ -63,11 +63,11 @@ std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convoluti
 }
 
 model::NetworkOptions network_options(const config::Config& config,
-                                      const data::SampleShape& shape) {
+                                      const arrays::SampleShape& shape) {
   model::NetworkOptions options;
   options.channels = shape.channels;
-  options.height = shape.height;
-  options.width = shape.width;
+  options.height = shape.space.at(0);
+  options.width = shape.space.at(1);
   options.latent_dim = config.model.latent_dim;
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation(config.model.activation);
@@ -79,14 +79,14 @@ model::NetworkOptions network_options(const config::Config& config,
 }
 
 std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
-                                                   const data::SampleShape& shape) {
+                                                   const arrays::SampleShape& shape) {
   const base::Chosen<base::Likelihood>& chosen = config.objective.likelihood;
   return model::make_likelihood(
       chosen.name, {chosen.settings(), config.data.range[0], config.data.range[1], shape.channels});
 }
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
-                                               const data::SampleShape& shape) {
+                                               const arrays::SampleShape& shape) {
   const base::Chosen<base::Network>& chosen = config.model.network;
   std::shared_ptr<model::LatentModel> model;
   try {

@@ -17,20 +17,21 @@ namespace vae_dist::step {
 /// likelihood and the range: identity (logits), sigmoid or tanh.
 config::Output resolved_output(const config::Config& config);
 
-model::NetworkOptions network_options(const config::Config& config, const data::SampleShape& shape);
+model::NetworkOptions network_options(const config::Config& config,
+                                      const arrays::SampleShape& shape);
 
 /// Returns the one way that train.convolutions names, or the pure table for auto.
 std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convolutions wanted);
 
 /// Makes the likelihood that `objective.likelihood` names.
 std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
-                                                   const data::SampleShape& shape);
+                                                   const arrays::SampleShape& shape);
 
 /// Makes the model that `model.name` names, on the CPU. train.precision sets its type, and run.seed
 /// its initial weights. Throws BadInput if the network refuses its settings
 /// (std::invalid_argument).
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
-                                               const data::SampleShape& shape);
+                                               const arrays::SampleShape& shape);
 
 /// Returns the trained parameters, in registration order.
 parallel::NamedTensors trained_parameters(const model::LatentModel& model);

@@ -47,7 +47,7 @@ data::Binarize binarize(config::Binarize wanted) {
 data::SampleSource image_source(const config::Config& config, const config::SourceConfig& source) {
   data::SampleSource out;
   out.files = source.file;
-  out.dataset = source.dataset;
+  out.datasets = source.dataset;
   out.layout = source.layout;
   out.scale = source.scale;
   out.rows = source.rows;
@@ -211,9 +211,9 @@ void warn_of_streaming(const data::SampleDataset& dataset, const config::Config&
   if (stored.chunks_per_block() > 1)
     log::warn(base::text(
         dataset.rows().where(), " is stored in chunks ", hdf5::shape_text(stored.dataset().chunk()),
-        ": one image spans ", stored.chunks_per_block(), " of them, so streaming reads ",
-        stored.block_rows(), " images (",
-        base::format_bytes(static_cast<double>(stored.block_rows()) *
+        ": one sample spans ", stored.chunks_per_block(), " of them, so streaming reads ",
+        stored.blocks().longest(), " samples (",
+        base::format_bytes(static_cast<double>(stored.blocks().longest()) *
                            static_cast<double>(dataset.rows().image_bytes())),
         ") at a time. `vae_dist data convert` writes a file that streams faster."));
   if (*config.data.shuffle_window_chunks == 0 && !dataset.rows().reads_single_rows())
@@ -262,7 +262,7 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
       data->validation = open_source(config, validation, "data.validation");
       if (data->validation->shape() != data->train.shape())
         throw base::BadInput(
-            base::text("the images of data.validation and data.train differ in shape: ",
+            base::text("the samples of data.validation and data.train differ in shape: ",
                        data->validation->description(), " and ", data->train.description()));
     }
   });

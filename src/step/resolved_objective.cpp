@@ -38,7 +38,7 @@ std::optional<objective::StepWeights> ResolvedObjective::final_weights() const {
 }
 
 ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples,
-                                    const data::SampleShape& shape) {
+                                    const arrays::SampleShape& shape) {
   const config::ObjectiveConfig& objective = config.objective;
   const config::KldWeightConfig& weight = objective.kld_weight;
   ResolvedObjective out;
@@ -86,7 +86,7 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
 void check_likelihood_fits(const config::Config& config, const data::SampleDataset& dataset) {
   if (config::likelihood_traits(config.objective).support != base::Support::byte_levels) return;
   const bool has_levels =
-      dataset.type() == data::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
+      dataset.type() == arrays::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
   if (!has_levels)
     throw base::BadInput(
         base::text("objective.likelihood is ", config.objective.likelihood.name,
@@ -99,7 +99,7 @@ bool is_likelihood_of(const config::Config& config, const data::SampleDataset& d
   if (config::likelihood_traits(config.objective).support != base::Support::zero_or_one)
     return true;
   return config.data.binarize != config::Binarize::none ||
-         (dataset.type() == data::PixelType::uint8 && dataset.scale() == 1);
+         (dataset.type() == arrays::PixelType::uint8 && dataset.scale() == 1);
 }
 
 }  // namespace vae_dist::step

@@ -33,7 +33,7 @@ struct ResolvedObjective {
 };
 
 ResolvedObjective resolve_objective(const config::Config& config, std::int64_t training_samples,
-                                    const data::SampleShape& shape);
+                                    const arrays::SampleShape& shape);
 
 /// Throws BadInput if the likelihood is a distribution over byte levels, but the images do not have
 /// the 256 levels of bytes.

@@ -40,16 +40,22 @@ std::string misfit_lines(const std::vector<std::vector<std::string>>& kinds) {
   return out;
 }
 
+// "64x64"; empty for vectors.
+std::string space_text(const arrays::SampleShape& shape) {
+  std::string out;
+  for (const std::int64_t size : shape.space) out += base::text(out.empty() ? "" : "x", size);
+  return out;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> weights_metadata(const config::Config& config,
-                                                    const data::SampleShape& shape) {
+                                                    const arrays::SampleShape& shape) {
   return {{"format", "pt"},
           {"model", config.model.network.name},
           {"channels", std::to_string(shape.channels)},
-          {"height", std::to_string(shape.height)},
-          {"width", std::to_string(shape.width)},
-          {"layout", "NCHW"},
+          {"space", space_text(shape)},
+          {"layout", shape.model_layout()},
           {"range", base::text("[", config.data.range[0], ", ", config.data.range[1], "]")},
           {"activation", config::word(config.model.activation)},
           {"output", config::word(resolved_output(config))},
@@ -103,13 +109,21 @@ void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& we
   }
 }
 
-data::SampleShape image_shape_of(const checkpoint::TensorFile& weights, const std::string& origin) {
+arrays::SampleShape sample_shape_of(const checkpoint::TensorFile& weights,
+                                    const std::string& origin) {
+  const std::map<std::string, std::string>& metadata = weights.metadata;
   try {
-    return {std::stoll(weights.metadata.at("channels")), std::stoll(weights.metadata.at("height")),
-            std::stoll(weights.metadata.at("width"))};
+    // Files of earlier versions, and of other programs, say height and width.
+    if (!metadata.contains("space"))
+      return {std::stoll(metadata.at("channels")),
+              {std::stoll(metadata.at("height")), std::stoll(metadata.at("width"))}};
+    arrays::SampleShape shape{std::stoll(metadata.at("channels")), {}};
+    std::istringstream sizes(metadata.at("space"));
+    for (std::string size; std::getline(sizes, size, 'x');) shape.space.push_back(std::stoll(size));
+    return shape;
   } catch (const std::exception&) {
     throw base::BadInput(
-        base::text(origin, ": the metadata lack the image shape (channels, height, width)"));
+        base::text(origin, ": the metadata lack the shape of the samples (channels, space)"));
   }
 }
 

@@ -11,12 +11,12 @@
 
 namespace vae_dist::step {
 
-/// Returns the metadata of a weights file: the model's name, the format of its images (`channels`,
-/// `height`, `width`, `range`, `layout`), and the properties that the tensors do not reveal: the
-/// `activation`, the decoder's final activation (`output`: sigmoid, tanh or identity), and the
-/// `likelihood`, which defines the meaning of the output.
+/// Returns the metadata of a weights file: the model's name, the format of its samples
+/// (`channels`, `space`: "64x64", `range`, `layout`), and the properties that the tensors do not
+/// reveal: the `activation`, the decoder's final activation (`output`: sigmoid, tanh or identity),
+/// and the `likelihood`, which defines the meaning of the output.
 std::map<std::string, std::string> weights_metadata(const config::Config& config,
-                                                    const data::SampleShape& shape);
+                                                    const arrays::SampleShape& shape);
 
 /// Whether tensors that are already on the host are copied, too.
 enum class OnHost { copied, shared };
@@ -36,6 +36,7 @@ void restore_weights(model::LatentModel& model, const checkpoint::TensorFile& we
 inline constexpr const char* kAveragePrefix = "ema.";
 
 /// Returns the shape that weights_metadata() stored. Throws BadInput if it is missing.
-data::SampleShape image_shape_of(const checkpoint::TensorFile& weights, const std::string& origin);
+arrays::SampleShape sample_shape_of(const checkpoint::TensorFile& weights,
+                                    const std::string& origin);
 
 }  // namespace vae_dist::step

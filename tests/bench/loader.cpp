@@ -113,7 +113,7 @@ int main(int, char** argv) {
       copy(whole.size()), fresh;
   std::vector<std::byte> rows(whole.size());
   Limit limit(stream.stored());
-  data::RowBuffers buffers;
+  arrays::RowBuffers buffers;
 
   const std::vector<std::pair<const char*, std::function<double()>>> ways = {
       {"stream_1_thread", [&] { return read_epoch(stream, 85, 1); }},

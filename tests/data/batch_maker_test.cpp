@@ -134,7 +134,7 @@ TEST_F(BatchMaker, MirrorsHalfOfTheImagesAnewEveryEpoch) {
       const std::vector<std::uint8_t> seen(begin, begin + bytes),
           stored = image_of(dataset, batch.samples[i]);
       std::vector<std::uint8_t> mirror = stored;
-      flip_horizontally(mirror, dataset.shape(), dataset.layout());
+      arrays::flip(mirror, dataset.shape(), dataset.layout(), 'W');
       ASSERT_NE(mirror, stored);
       ASSERT_TRUE(seen == stored || seen == mirror);
       mirrored[static_cast<std::size_t>(batch.samples[i])] = seen == mirror;
@@ -149,26 +149,27 @@ TEST_F(BatchMaker, MirrorsHalfOfTheImagesAnewEveryEpoch) {
 }
 
 TEST(FlipHorizontally, MirrorsEveryRowInEveryLayout) {
-  for (const SampleLayout layout : {SampleLayout::nhw, SampleLayout::nhwc, SampleLayout::nchw})
+  for (const arrays::SampleLayout& layout :
+       {arrays::SampleLayout("HW"), arrays::SampleLayout("HWC"), arrays::SampleLayout("CHW")})
     for (const std::int64_t width : {1, 2, 5, 6}) {
-      const SampleShape shape{layout == SampleLayout::nhw ? 1 : 3, 4, width};
+      const arrays::SampleShape shape{layout == arrays::SampleLayout("HW") ? 1 : 3, {4, width}};
       const auto at = [&](const std::vector<std::uint8_t>& image, std::int64_t c, std::int64_t y,
                           std::int64_t x) {
-        return image[static_cast<std::size_t>(layout == SampleLayout::nhwc
+        return image[static_cast<std::size_t>(layout == arrays::SampleLayout("HWC")
                                                   ? (y * width + x) * shape.channels + c
-                                                  : (c * shape.height + y) * width + x)];
+                                                  : (c * shape.space[0] + y) * width + x)];
       };
       const std::vector<std::uint8_t> stored =
           varied_bytes(static_cast<std::size_t>(shape.values()));
       std::vector<std::uint8_t> flipped = stored;
-      flip_horizontally(flipped, shape, layout);
+      arrays::flip(flipped, shape, layout, 'W');
       for (std::int64_t c = 0; c < shape.channels; ++c)
-        for (std::int64_t y = 0; y < shape.height; ++y)
+        for (std::int64_t y = 0; y < shape.space[0]; ++y)
           for (std::int64_t x = 0; x < width; ++x)
             EXPECT_EQ(at(flipped, c, y, x), at(stored, c, y, width - 1 - x))
-                << layout_name(layout) << " " << width;
-      flip_horizontally(flipped, shape, layout);
-      EXPECT_EQ(flipped, stored) << layout_name(layout) << " " << width;
+                << layout.text() << " " << width;
+      arrays::flip(flipped, shape, layout, 'W');
+      EXPECT_EQ(flipped, stored) << layout.text() << " " << width;
     }
 }
 

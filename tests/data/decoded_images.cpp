@@ -29,7 +29,7 @@ int run(const std::vector<std::string>& arguments) {
       stream = true;
     } else if (name.starts_with("--")) {
       const std::string& value = arguments.at(++i);
-      if (name == "--dataset") source.dataset = value;
+      if (name == "--dataset") source.datasets = {value};
       if (name == "--layout") source.layout = value;
       if (name == "--annotation") annotation = value;
       if (name == "--integers") annotation = integers = value;
@@ -80,10 +80,10 @@ int run(const std::vector<std::string>& arguments) {
   for (const std::string& doubt : dataset.doubts())
     doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
   std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size()
-            << ", \"layout\": \"" << layout_name(dataset.layout()) << "\", \"shape\": ["
-            << dataset.shape().channels << ", " << dataset.shape().height << ", "
-            << dataset.shape().width << "], \"type\": \""
-            << (dataset.type() == PixelType::uint8 ? "uint8" : "float32")
+            << ", \"layout\": \"" << dataset.layout().text() << "\", \"shape\": ["
+            << dataset.shape().channels << ", " << dataset.shape().space[0] << ", "
+            << dataset.shape().space[1] << "], \"type\": \""
+            << (dataset.type() == arrays::PixelType::uint8 ? "uint8" : "float32")
             << "\", \"scale\": " << dataset.scale()
             << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded()
             << ", \"fingerprint\": \"" << dataset.fingerprint() << "\", \"annotations\": ["

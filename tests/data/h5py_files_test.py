@@ -606,7 +606,7 @@ class MisleadingFiles(FilesOfH5py):
             for storage in ({}, {"chunks": (4, 6, 7), "compression": 1}):
                 with self.subTest(dtype=dtype, odd=odd, storage=storage):
                     self.write(data, **storage)
-                    self.refused(rf"images\.h5, dataset 'imgs': row 3 holds {odd} \(value 33 of the image\): multiplied by the scale .* not in \[0, 1\]")
+                    self.refused(rf"images\.h5, dataset 'imgs': row 3 holds {odd} \(value 33 of the sample\): multiplied by the scale .* not in \[0, 1\]")
                     if odd == -9999:
                         self.refused("row 3 holds -9999", "--resize", "3")
                         self.read("--crop", "2")  # the part that is cropped away may hold anything

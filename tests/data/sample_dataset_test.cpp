@@ -40,17 +40,17 @@ class ImageDatasetTest : public ImageFileTest {
 
 TEST_F(ImageDatasetTest, UnderstandsEachLayoutByItself) {
   const SampleDataset grey = open(make_images("grey.h5", {7, 4, 6}));
-  EXPECT_EQ(grey.layout(), SampleLayout::nhw);
-  EXPECT_EQ(grey.shape(), (SampleShape{1, 4, 6}));
+  EXPECT_EQ(grey.layout(), arrays::SampleLayout("HW"));
+  EXPECT_EQ(grey.shape(), (arrays::SampleShape{1, {4, 6}}));
   const SampleDataset last = open(make_images("last.h5", {7, 4, 6, 3}));
-  EXPECT_EQ(last.layout(), SampleLayout::nhwc);
-  EXPECT_EQ(last.shape(), (SampleShape{3, 4, 6}));
+  EXPECT_EQ(last.layout(), arrays::SampleLayout("HWC"));
+  EXPECT_EQ(last.shape(), (arrays::SampleShape{3, {4, 6}}));
   const SampleDataset first = open(make_images("first.h5", {7, 3, 4, 6}));
-  EXPECT_EQ(first.layout(), SampleLayout::nchw);
-  EXPECT_EQ(first.shape(), (SampleShape{3, 4, 6}));
+  EXPECT_EQ(first.layout(), arrays::SampleLayout("CHW"));
+  EXPECT_EQ(first.shape(), (arrays::SampleShape{3, {4, 6}}));
   const SampleDataset one_last = open(make_images("one_last.h5", {7, 4, 6, 1}));
-  EXPECT_EQ(one_last.layout(), SampleLayout::nhwc);
-  EXPECT_EQ(one_last.shape(), (SampleShape{1, 4, 6}));
+  EXPECT_EQ(one_last.layout(), arrays::SampleLayout("HWC"));
+  EXPECT_EQ(one_last.shape(), (arrays::SampleShape{1, {4, 6}}));
   for (const SampleDataset* dataset : {&grey, &last, &first, &one_last})
     EXPECT_EQ(dataset->size(), 7);
 }
@@ -58,13 +58,13 @@ TEST_F(ImageDatasetTest, UnderstandsEachLayoutByItself) {
 TEST_F(ImageDatasetTest, TakesTheLayoutThatIsGiven) {
   SampleSource source = source_of(make_images("both.h5", {7, 3, 4, 3}));
   source.layout = "NHWC";
-  EXPECT_EQ(SampleDataset::open(source, kAllInMemory).shape(), (SampleShape{3, 3, 4}));
+  EXPECT_EQ(SampleDataset::open(source, kAllInMemory).shape(), (arrays::SampleShape{3, {3, 4}}));
   source.layout = "NCHW";
-  EXPECT_EQ(SampleDataset::open(source, kAllInMemory).shape(), (SampleShape{3, 4, 3}));
-  source.dataset = "imgs";
+  EXPECT_EQ(SampleDataset::open(source, kAllInMemory).shape(), (arrays::SampleShape{3, {4, 3}}));
+  source.datasets = {"imgs"};
   source.files = {make_images("five.h5", {7, 4, 6, 5})};
   source.layout = "NHWC";
-  EXPECT_EQ(SampleDataset::open(source, kAllInMemory).shape(), (SampleShape{5, 4, 6}));
+  EXPECT_EQ(SampleDataset::open(source, kAllInMemory).shape(), (arrays::SampleShape{5, {4, 6}}));
 }
 
 TEST_F(ImageDatasetTest, ALayoutThatCannotBeToldIsAskedFor) {
@@ -72,7 +72,7 @@ TEST_F(ImageDatasetTest, ALayoutThatCannotBeToldIsAskedFor) {
               AllOf(HasSubstr("both.h5"), HasSubstr("imgs"), HasSubstr("[7, 3, 4, 3]"),
                     HasSubstr("set layout to NHWC or NCHW")));
   SampleSource source = source_of(make_images("five.h5", {7, 4, 6, 5}));
-  source.dataset = "imgs";
+  source.datasets = {"imgs"};
   EXPECT_THAT(refusal_of(source), HasSubstr("it is ambiguous which axis holds the channels"));
 }
 
@@ -186,21 +186,21 @@ TEST_F(ImageDatasetTest, SeveralCandidatesAreListedAndOneCanBeChosen) {
               AllOf(HasSubstr("several datasets look like images"), HasSubstr("data.train.dataset"),
                     HasSubstr("train/images [9, 4, 4]"), HasSubstr("test/images [5, 4, 4]")));
   SampleSource source = source_of(path("sets.h5"));
-  source.dataset = "test/images";
+  source.datasets = {"test/images"};
   EXPECT_EQ(SampleDataset::open(source, kAllInMemory).size(), 5);
-  source.dataset = "images";
+  source.datasets = {"images"};
   EXPECT_THAT(refusal_of(source),
               AllOf(HasSubstr("no dataset 'images'"), HasSubstr("'test/images', 'train/images'")));
 }
 
 TEST_F(ImageDatasetTest, AChosenDatasetThatIsNoImagesIsRefused) {
   SampleSource source = source_of(make_images("labels.h5", {9, 6}, "labels"));
-  source.dataset = "labels";
+  source.datasets = {"labels"};
   EXPECT_THAT(refusal_of(source),
               AllOf(HasSubstr("labels.h5"), HasSubstr("labels has shape [9, 6]"),
                     HasSubstr("images are [N, H, W], [N, H, W, C] or [N, C, H, W]")));
   source = source_of(make_images("videos.h5", {2, 3, 4, 4, 3}, "videos"));
-  source.dataset = "videos";
+  source.datasets = {"videos"};
   EXPECT_THAT(refusal_of(source), HasSubstr("[2, 3, 4, 4, 3]"));
 }
 
@@ -213,7 +213,7 @@ TEST_F(ImageDatasetTest, FloatsTravelAsFloats) {
   file.close();
   for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
     const SampleDataset dataset = open(path("floats.h5"), budget);
-    EXPECT_EQ(dataset.type(), PixelType::float32);
+    EXPECT_EQ(dataset.type(), arrays::PixelType::float32);
     EXPECT_EQ(dataset.image_bytes(), 16u);
     EXPECT_EQ(dataset.description(),
               path("floats.h5") + ":/imgs: 3 images 1x2x2 (NHW, float32 0 to 1)");
@@ -271,7 +271,7 @@ class FinishedImages : public ImageDatasetTest {
 
 TEST_F(FinishedImages, AThresholdCutsAtHalf) {
   const SampleDataset dataset = finished(Binarize::threshold);
-  EXPECT_EQ(dataset.type(), PixelType::uint8);
+  EXPECT_EQ(dataset.type(), arrays::PixelType::uint8);
   EXPECT_EQ(dataset.scale(), 1.0);
   EXPECT_EQ(image_of(dataset, 7), (std::vector<std::uint8_t>{0, 0, 1, 1}));
 }
@@ -306,7 +306,7 @@ TEST_F(FinishedImages, DynamicIsNewEveryEpochAndFixedIsNot) {
 
 TEST_F(FinishedImages, DequantizedLevelsFillTheRange) {
   const SampleDataset dataset = finished(Binarize::none, true);
-  EXPECT_EQ(dataset.type(), PixelType::float32);
+  EXPECT_EQ(dataset.type(), arrays::PixelType::float32);
   EXPECT_DOUBLE_EQ(dataset.scale(), 1.0 / 256);
   std::vector<double> sums(4);
   const double levels[] = {0, 64, 128, 255};

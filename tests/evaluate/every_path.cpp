@@ -57,9 +57,9 @@ json write_images(const data::SampleDataset& images, const std::string& path) {
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(all.data()), static_cast<std::streamsize>(all.size()));
   return {{"images", images.size()},
-          {"shape", {images.shape().channels, images.shape().height, images.shape().width}},
-          {"layout", data::layout_name(images.layout())},
-          {"type", images.type() == data::PixelType::uint8 ? "uint8" : "float32"},
+          {"shape", {images.shape().channels, images.shape().space[0], images.shape().space[1]}},
+          {"layout", images.layout().text()},
+          {"type", images.type() == arrays::PixelType::uint8 ? "uint8" : "float32"},
           {"scale", images.scale()},
           {"fingerprint", images.fingerprint()}};
 }
@@ -81,11 +81,11 @@ json verified(const std::string& file) {
 
 json embedded(const data::SampleSource& source, const std::string& codes) {
   const data::SampleDataset images = opened(source, Cache::memory);
-  const data::SampleShape& s = images.shape();
+  const arrays::SampleShape& s = images.shape();
   torch::manual_seed(4);
   model::MlpVae model({.channels = s.channels,
-                       .height = s.height,
-                       .width = s.width,
+                       .height = s.space[0],
+                       .width = s.space[1],
                        .latent_dim = 2,
                        .hidden_dims = {4}},
                       model::make_likelihood("gaussian"));

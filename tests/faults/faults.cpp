@@ -34,14 +34,14 @@ namespace vae_dist::step {
 
 static_assert(
     std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(
-                                             const config::Config&, const data::SampleShape&)>,
+                                             const config::Config&, const arrays::SampleShape&)>,
     "make_model() has changed: change the one below too, or it replaces nothing");
 static_assert(std::is_same_v<decltype(stored_batch),
                              model::Sample(const data::Batch&, const data::InputFormat&)>,
               "stored_batch() has changed: change the one below too, or it replaces nothing");
 
 std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config,
-                                                    const data::SampleShape& shape);
+                                                    const arrays::SampleShape& shape);
 model::Sample real_stored_batch(const data::Batch& batch, const data::InputFormat& format);
 
 namespace {
@@ -95,7 +95,7 @@ void take_all_memory() {
 }  // namespace
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
-                                               const data::SampleShape& shape) {
+                                               const arrays::SampleShape& shape) {
   std::shared_ptr<model::LatentModel> model = real_make_model(config, shape);
   if (on_rank(plan.rank)) trained = model;
   if (trained.expired() || std::strcmp(plan.kind, "nan_gradient") != 0) return model;

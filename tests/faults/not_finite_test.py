@@ -85,7 +85,7 @@ class NaNInTheData(Launched):
             with self.subTest(cache):
                 code, said = self.launched(f"data_{cache}", "data.train.file=nan.h5", "data.train.scale=1", f"data.cache={cache}", "train.steps=100000", np=2)
                 self.assertEqual(code, 2, said)
-                self.assertRegex(said, rf"vae_dist: .*nan.h5, dataset 'imgs': row {bad} holds a value that is not a finite number \(value 52 of the image\)")
+                self.assertRegex(said, rf"vae_dist: .*nan.h5, dataset 'imgs': row {bad} holds a value that is not a finite number \(value 52 of the sample\)")
                 self.assertIn("vae_launch: refused", said)
         record("NaN in the data", 2, "the run ended with the sample's index", None)
 

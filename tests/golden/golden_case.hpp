@@ -35,7 +35,7 @@ class GoldenCase {
 
   /// Returns a fact about the data, such as "channels" or "training_samples".
   std::int64_t fact(const std::string& name) const { return std::stoll(file_.metadata.at(name)); }
-  data::SampleShape shape() const { return {fact("channels"), fact("height"), fact("width")}; }
+  arrays::SampleShape shape() const { return {fact("channels"), {fact("height"), fact("width")}}; }
 
   /// Returns the tensors whose names begin with `prefix`, under their names without the prefix.
   std::map<std::string, at::Tensor> group(const std::string& prefix) const {

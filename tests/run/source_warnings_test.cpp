@@ -66,8 +66,8 @@ TEST_F(SourceWarnings, LeaveApartWhatDatasetsAndSplitsTellApart) {
   EXPECT_THAT(source_warnings(data_), IsEmpty());
   data_.validation.split = "train";
   EXPECT_EQ(source_warnings(data_).size(), 1u);
-  data_.train.dataset = "x";
-  data_.validation.dataset = "y";
+  data_.train.dataset = {"x"};
+  data_.validation.dataset = {"y"};
   data_.train.split.reset();
   data_.validation.split.reset();
   EXPECT_THAT(source_warnings(data_), IsEmpty());

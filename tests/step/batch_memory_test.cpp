@@ -15,7 +15,7 @@ TEST(BatchMemory, ForTheCpuIsPlainAndUsedAgain) {
   std::fill(pixels.begin(), pixels.end(), std::uint8_t{51});
   EXPECT_FALSE(at::from_blob(pixels.data(), {24}, at::kByte).is_pinned());
   const at::Tensor images =
-      data::model_input(pixels, {.shape = {3, 2, 2}, .layout = data::SampleLayout::nhwc});
+      data::model_input(pixels, {.shape = {3, {2, 2}}, .layout = arrays::SampleLayout("HWC")});
   pixels = {};
   const data::BatchArray<std::uint8_t> again(2 * 12, memory);
   EXPECT_EQ(again.data(), block);

@@ -13,8 +13,9 @@ using ImageTensor = data::ImageFileTest;
 
 // Mirroring on the device must give the same images as mirroring in the loader's thread.
 TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
-  for (const data::SampleLayout layout : {data::SampleLayout::nhw, data::SampleLayout::nhwc}) {
-    const bool coloured = layout == data::SampleLayout::nhwc;
+  for (const arrays::SampleLayout layout :
+       {arrays::SampleLayout("HW"), arrays::SampleLayout("HWC")}) {
+    const bool coloured = layout == arrays::SampleLayout("HWC");
     const data::SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3})
                                                       : make_images("grey.h5", {24, 4, 5}));
     ASSERT_EQ(dataset.layout(), layout);

@@ -9,7 +9,7 @@
 namespace vae_dist::step {
 namespace {
 
-constexpr data::SampleShape kImages = {3, 32, 32};
+const arrays::SampleShape kImages = {3, {32, 32}};
 
 config::Config seeded_config(std::int64_t seed, const std::string& precision = "fp32") {
   config::Config config;

@@ -138,7 +138,7 @@ TEST_F(OpenDataTest, TheFormatOfTheModelsInputFollowsDataAndConfiguration) {
   config_.train.channels_last = false;
   const data::InputFormat format = input_format(config_, open_run().train, c10::kCPU);
   EXPECT_EQ(format.shape.values(), 8 * 8 * 3);
-  EXPECT_EQ(format.layout, data::SampleLayout::nhwc);
+  EXPECT_EQ(format.layout, arrays::SampleLayout("HWC"));
   EXPECT_EQ(format.low, -1);
   EXPECT_EQ(format.high, 1);
   EXPECT_FALSE(format.channels_last);

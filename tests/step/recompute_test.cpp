@@ -96,7 +96,7 @@ class HeldMemory : public c10::MemoryReportingInfoBase {
 
 // Returns the bytes that a step of one replica, two samples of 256x256 pixels, takes at its peak.
 std::int64_t peak_of_a_step(config::Config config) {
-  constexpr data::SampleShape kShape = {3, 256, 256};
+  const arrays::SampleShape kShape = {3, {256, 256}};
   config.model.hidden_dims = {8, 16, 16};
   config.model.network.settings_of<model::ResnetOptions>("resnet_vae").spatial_latent = true;
   config.model.network.settings_of<model::ResnetOptions>("resnet_vae").attention_at = {};

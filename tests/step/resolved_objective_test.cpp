@@ -10,7 +10,7 @@
 namespace vae_dist::step {
 namespace {
 
-constexpr data::SampleShape kShape = {3, 64, 64};
+const arrays::SampleShape kShape = {3, {64, 64}};
 
 ResolvedObjective resolve(const config::Config& config, std::int64_t samples = 20000) {
   return resolve_objective(config, samples, kShape);

@@ -14,7 +14,7 @@
 
 namespace vae_dist::step {
 
-inline constexpr data::SampleShape kSmallShape = {1, 9, 12};
+inline const arrays::SampleShape kSmallShape = {1, {9, 12}};
 inline constexpr std::int64_t kSmallBatch = 16;
 inline constexpr double kSmallKldFactor = 0.01, kSmallCapacity = 0.37, kSmallLearningRate = 0.005;
 

@@ -10,7 +10,7 @@
 namespace vae_dist::step {
 namespace {
 
-constexpr data::SampleShape kWeightsShape = {1, 9, 12};
+const arrays::SampleShape kWeightsShape = {1, {9, 12}};
 
 std::shared_ptr<model::LatentModel> model_of(std::int64_t seed) {
   config::Config config;
@@ -60,12 +60,12 @@ TEST(ForeignWeights, LoseTheNamesOfTheirWrappersInAnyOrder) {
 
 TEST(Weights, SayWhichImagesTheyAreFor) {
   const auto model = model_of(1);
-  EXPECT_EQ(image_shape_of(weights_of(*model), "weights"), kWeightsShape);
+  EXPECT_EQ(sample_shape_of(weights_of(*model), "weights"), kWeightsShape);
 }
 
 TEST(Weights, ThatDoNotSayItAreRefusedByName) {
   try {
-    image_shape_of(checkpoint::TensorFile{}, "made_elsewhere.safetensors");
+    sample_shape_of(checkpoint::TensorFile{}, "made_elsewhere.safetensors");
     FAIL();
   } catch (const base::BadInput& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("made_elsewhere.safetensors"));

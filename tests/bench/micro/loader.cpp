@@ -38,7 +38,7 @@ class ImageFile {
     static const ImageFile file;
     data::SampleSource source;
     source.files = {file.path_};
-    source.dataset = "imgs";
+    source.datasets = {"imgs"};
     return source;
   }
 

@@ -1,11 +1,11 @@
-#include "data/value_scale.hpp"
+#include "arrays/value_scale.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.hpp"
 
-namespace vae_dist::data {
+namespace vae_dist::arrays {
 
 void ValueRange::include(std::span<const std::byte> image, PixelType type) {
   if (type == PixelType::float32)
@@ -107,4 +107,4 @@ std::string scale_text(double scale, const hdf5::StoredNumber& number) {
   return base::text("times ", scale);
 }
 
-}  // namespace vae_dist::data
+}  // namespace vae_dist::arrays

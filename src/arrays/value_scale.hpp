@@ -8,10 +8,10 @@
 #include <span>
 #include <string>
 
-#include "data/sample_layout.hpp"
+#include "arrays/sample_layout.hpp"
 #include "hdf5/stored_number.hpp"
 
-namespace vae_dist::data {
+namespace vae_dist::arrays {
 
 struct ValueRange {
   float least = std::numeric_limits<float>::infinity(),
@@ -56,4 +56,4 @@ struct ValueLimits {
 /// Returns a short text for messages: "0-255", "0/1", "times 0.1".
 std::string scale_text(double scale, const hdf5::StoredNumber& number);
 
-}  // namespace vae_dist::data
+}  // namespace vae_dist::arrays

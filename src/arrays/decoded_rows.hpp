@@ -1,19 +1,20 @@
-// The images of one or several files as one sequence of rows, in the form that the rest of the
+// The samples of one or several files as one sequence of rows, in the form that the rest of the
 // program sees: decoded, cropped and resized.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "data/image_geometry.hpp"
-#include "data/sample_layout.hpp"
-#include "data/value_scale.hpp"
-#include "hdf5/file.hpp"
-#include "hdf5/stored_rows.hpp"
+#include "arrays/array_file.hpp"
+#include "arrays/image_geometry.hpp"
+#include "arrays/sample_layout.hpp"
+#include "arrays/value_scale.hpp"
 
-namespace vae_dist::data {
+namespace vae_dist::arrays {
 
 struct RowRange {
   std::int64_t first = 0, last = 0;  ///< last is excluded
@@ -26,19 +27,17 @@ struct RowRange {
 struct RowBuffers {
   hdf5::DecodeBuffers decode;
   std::vector<std::byte> stored;
-  std::vector<float> values, resized;
+  std::vector<float> part, values, resized;
   std::optional<ImageResizer> resizer;
 };
 
 class DecodedRows {
  public:
-  /// Opens the files. If `dataset` is empty, takes the only image-shaped dataset of each file.
-  /// Throws BadInput, naming the file and the dataset, if a file is missing or truncated, has no
-  /// candidate or several, or holds no images, values that are not plain numbers, or a shape that
-  /// images cannot have. Also throws BadInput if the images of the files differ in shape, layout or
+  /// Opens the files. Of files that hold one sample each (their layout has no N), only 64 are
+  /// opened here; the others are opened when they are read, and a few hundred of them stay open.
+  /// Throws BadInput as ArrayFile does, and if the samples of the files differ in shape, layout or
   /// type.
-  DecodedRows(const std::vector<std::string>& files, const std::optional<std::string>& dataset,
-              const std::string& layout);
+  DecodedRows(const std::vector<std::string>& files, const ArrayChoice& choice);
 
   /// Sets which stored values read() accepts from now on; at first it accepts all. `reason` ends
   /// the message about any other value: it says where the limits come from.
@@ -49,20 +48,27 @@ class DecodedRows {
   /// images). Throws BadInput if the crop is too large.
   void deliver(const Geometry& geometry, bool bytes);
 
-  std::int64_t rows() const { return parts_.back().first + parts_.back().stored->rows(); }
+  std::int64_t rows() const { return rows_; }
   const SampleShape& shape() const { return shape_; }  ///< as delivered
-  SampleLayout layout() const { return layout_; }
+  const SampleLayout& layout() const { return first().layout(); }
   PixelType type() const { return type_; }  ///< as delivered
   std::size_t image_bytes() const {
     return static_cast<std::size_t>(shape_.values()) * bytes_of(type_);
   }
-  const hdf5::StoredNumber& number() const { return parts_.front().stored->number(); }
+  /// The format of the stored values; of several datasets, that of the first one.
+  const hdf5::StoredNumber& number() const { return first().first().number(); }
   const std::vector<std::string>& files() const { return files_; }
   std::string where() const;  ///< "a.h5:/imgs", "a.h5:/imgs and 2 more files"
 
-  /// The dataset of file i, and the file itself (opened anew, as it may have been closed).
-  const hdf5::StoredRows& stored(std::size_t i) const { return *parts_[i].stored; }
-  hdf5::Hdf5File file(std::size_t i) const { return hdf5::Hdf5File::open(files_[i]); }
+  /// The files that were opened at the start: all, or 64 of those that hold one sample each.
+  std::size_t opened_files() const { return opened_.size(); }
+  const ArrayFile& opened(std::size_t i) const { return *opened_[i].arrays; }
+  /// The first dataset of such a file, and the file itself (opened anew, as it may have been
+  /// closed).
+  const hdf5::StoredRows& stored(std::size_t i) const { return opened(i).first(); }
+  hdf5::Hdf5File file(std::size_t i) const {
+    return hdf5::Hdf5File::open(stored(i).dataset().file());
+  }
   /// Returns all files that values come from, in about the order of the rows.
   std::vector<std::string> source_files() const;
 
@@ -75,10 +81,11 @@ class DecodedRows {
   std::int64_t equal_blocks_from(std::int64_t row, std::int64_t last) const;
   /// Returns whether a row can be read without decoding any other.
   bool reads_single_rows() const;
-  /// Returns the bytes that the stored images take in the files; of more than 64 files, an estimate
-  /// from the first 64.
+  /// Returns the bytes that the stored samples take in the files; of more than 64 files, an
+  /// estimate from the first 64.
   std::uint64_t stored_bytes() const;
-  /// Returns the number of chunks that this process has decoded so far, over all files.
+  /// Returns the number of chunks that this process has decoded so far, over all files that are
+  /// open.
   std::int64_t chunks_decoded() const;
 
   /// See StoredRows. The rows must lie in one file.
@@ -87,7 +94,7 @@ class DecodedRows {
   /// Reads rows [first, first + count) as set by deliver(), one after another: count *
   /// image_bytes() bytes. Thread-safe if each thread has its own buffers. Throws Failure, naming
   /// the file, the dataset and the chunk or row, if a chunk cannot be decoded, a float is not
-  /// finite, or a value is outside the limits.
+  /// finite, a value is outside the limits, or a file differs from the first one.
   void read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
             RowBuffers& buffers) const;
 
@@ -95,27 +102,33 @@ class DecodedRows {
   void check_delivered(std::int64_t row, std::span<const std::byte> image) const;
 
  private:
-  struct Part {
-    std::unique_ptr<hdf5::StoredRows> stored;
-    std::int64_t first;  // row at which the part begins
+  struct Opened {
+    std::shared_ptr<const ArrayFile> arrays;
+    std::int64_t first;  // row at which the file begins
   };
+  struct LazyFiles;
 
-  const Part& part_of(std::int64_t row) const;
-  void read_part(const Part& part, std::int64_t first, std::int64_t count, std::span<std::byte> out,
-                 RowBuffers& buffers) const;
-  void check_values(const Part& part, std::int64_t row, std::span<const float> image) const;
-  void check_bytes(const Part& part, std::int64_t row, std::span<const std::byte> image) const;
-  [[noreturn]] void refuse_value(const Part& part, std::int64_t row, float value,
+  const ArrayFile& first() const { return *opened_.front().arrays; }
+  Opened file_of(std::int64_t row) const;
+  void read_file(const ArrayFile& file, std::int64_t first, std::int64_t count,
+                 std::span<std::byte> out, RowBuffers& buffers) const;
+  void place_part(const ArrayFile::Part& part, std::int64_t row, std::span<const std::byte> stored,
+                  RowBuffers& buffers) const;
+  void check_values(const ArrayFile& file, std::int64_t row, std::span<const float> image) const;
+  void check_bytes(const ArrayFile& file, std::int64_t row, std::span<const std::byte> image) const;
+  bool is_kept(std::size_t value) const;
+  [[noreturn]] void refuse_value(const ArrayFile& file, std::int64_t row, float value,
                                  std::size_t value_index) const;
 
   std::vector<std::string> files_;
-  std::vector<Part> parts_;
-  SampleShape stored_shape_, shape_;
-  SampleLayout layout_ = SampleLayout::nhw;
+  std::int64_t rows_ = 0;
+  std::vector<Opened> opened_;
+  std::shared_ptr<LazyFiles> lazy_;  // null: all files are in opened_
+  SampleShape shape_;
   Geometry geometry_;
   PixelType type_ = PixelType::uint8;
   ValueLimits limits_;
   std::string limits_reason_;
 };
 
-}  // namespace vae_dist::data
+}  // namespace vae_dist::arrays

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "data/sample_layout.hpp"
+#include "arrays/sample_layout.hpp"
 
-namespace vae_dist::data {
+namespace vae_dist::arrays {
 
 struct Geometry {
   std::optional<std::int64_t> crop;    ///< side of the centred square that is kept, in pixels
@@ -17,8 +17,8 @@ struct Geometry {
   bool is_identity() const { return !crop && !resize; }
 };
 
-/// Returns the shape after `geometry`. Throws BadInput if the crop is larger than the image;
-/// `where` names the images.
+/// Returns the shape after `geometry`. Throws BadInput if the crop is larger than the image, or if
+/// the samples are no images; `where` names them.
 SampleShape shape_after(const SampleShape& shape, const Geometry& geometry,
                         const std::string& where);
 
@@ -26,7 +26,7 @@ SampleShape shape_after(const SampleShape& shape, const Geometry& geometry,
 /// area that it covers.
 class ImageResizer {
  public:
-  ImageResizer(const SampleShape& from, SampleLayout layout, const Geometry& geometry);
+  ImageResizer(const SampleShape& from, const SampleLayout& layout, const Geometry& geometry);
 
   /// Transforms the values of one image, in layout order. `out` is in layout order too and has the
   /// size of the new shape.
@@ -41,10 +41,15 @@ class ImageResizer {
   using Taps = std::vector<std::vector<Tap>>;
   static Taps taps(std::int64_t first, std::int64_t size, std::int64_t out_size);
 
-  SampleShape from_, to_;
-  bool channels_last_;
-  Taps rows_, columns_;
-  std::vector<float> wide_;  // rows resized, columns not yet
+  // One of the two passes, along an axis: [outer, in, inner] becomes [outer, out, inner].
+  struct Pass {
+    std::int64_t outer, in, inner;
+    Taps taps;
+  };
+  static void run(const Pass& pass, const float* from, float* to);
+
+  std::vector<Pass> passes_;  // along H, then along W
+  std::vector<float> between_;
 };
 
-}  // namespace vae_dist::data
+}  // namespace vae_dist::arrays

@@ -1,0 +1,63 @@
+// The arrays of one HDF5 file that hold its samples: one dataset, or several that are the channels
+// of the same samples.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arrays/array_axes.hpp"
+#include "hdf5/file.hpp"
+#include "hdf5/stored_rows.hpp"
+
+namespace vae_dist::arrays {
+
+/// Which datasets are read, and how.
+struct ArrayChoice {
+  std::vector<std::string> datasets =
+      {};                       ///< paths; empty: the only image-shaped dataset. Several
+                                ///< are the channels (or values of vectors), in this order
+  std::string layout = "auto";  ///< see array_axes.hpp
+};
+
+class ArrayFile {
+ public:
+  /// One dataset among those that make up a sample.
+  struct Part {
+    std::unique_ptr<hdf5::StoredRows> stored;
+    ArrayAxes axes;
+    std::int64_t channels = 1, first_channel = 0;
+
+    std::vector<std::int64_t> row_shape() const { return stored->axes().row_shape(); }
+  };
+
+  /// Opens the datasets. Throws BadInput, naming the file and the dataset, if the file is missing
+  /// or truncated, has no candidate or several, or if a dataset holds no samples, values that are
+  /// not plain numbers, a shape that the layout does not fit, or other rows or space than the first
+  /// one. `may_close`: it may be closed while many other files are read.
+  ArrayFile(const std::string& file, const ArrayChoice& choice, bool may_close);
+
+  const std::vector<Part>& parts() const { return parts_; }
+  const hdf5::StoredRows& first() const { return *parts_.front().stored; }
+  std::int64_t rows() const { return first().rows(); }
+  hdf5::RowBlocks blocks() const;
+
+  /// The samples: of one dataset as it stores them, of several with the channels first.
+  const SampleShape& shape() const { return shape_; }
+  const SampleLayout& layout() const { return layout_; }
+  /// Returns whether all values are stored as unsigned bytes.
+  bool holds_bytes() const;
+
+  std::string where() const;  ///< "a.h5:/imgs", "a.h5:/rho, u, v"
+
+  /// Throws BadInput unless the samples of `other` have the same axes, shape and types.
+  void require_alike(const ArrayFile& other) const;
+
+ private:
+  std::vector<Part> parts_;
+  SampleShape shape_;
+  SampleLayout layout_;
+};
+
+}  // namespace vae_dist::arrays

@@ -1,0 +1,317 @@
+#include "arrays/decoded_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "base/require_bytes.hpp"
+#include "hdf5/least_recently_used.hpp"
+
+namespace vae_dist::arrays {
+namespace {
+
+constexpr std::size_t kInspectedFiles = 64, kFilesKeptOpen = 256;
+
+}  // namespace
+
+// Files of one sample each. The most recently used stay open.
+struct DecodedRows::LazyFiles {
+  ArrayChoice choice;
+  std::mutex mutex;
+  std::unordered_map<std::int64_t, std::shared_ptr<const ArrayFile>> open;
+  hdf5::LeastRecentlyUsed<const ArrayFile> order;
+  std::unordered_map<const ArrayFile*, std::int64_t> numbers;
+
+  std::shared_ptr<const ArrayFile> get(const std::vector<std::string>& files, std::int64_t number,
+                                       const ArrayFile& first) {
+    {
+      const std::lock_guard lock(mutex);
+      if (const auto known = open.find(number); known != open.end()) {
+        order.use(known->second.get(), kFilesKeptOpen);
+        return known->second;
+      }
+    }
+    auto file = std::make_shared<ArrayFile>(files[static_cast<std::size_t>(number)], choice,
+                                            /*may_close=*/true);
+    first.require_alike(*file);
+    const std::lock_guard lock(mutex);
+    const auto [place, is_new] = open.emplace(number, std::move(file));
+    const ArrayFile* const now = place->second.get();
+    numbers[now] = number;
+    std::shared_ptr<const ArrayFile> out = place->second;
+    if (const ArrayFile* const oldest = order.use(now, kFilesKeptOpen)) {
+      open.erase(numbers.at(oldest));
+      numbers.erase(oldest);
+    }
+    return out;
+  }
+};
+
+DecodedRows::DecodedRows(const std::vector<std::string>& files, const ArrayChoice& choice)
+    : files_(files) {
+  if (const std::string why = why_not_a_layout(choice.layout); !why.empty())
+    throw base::BadInput(base::text("the layout ", choice.layout, " ", why));
+  const auto open = [&](const std::string& file) {
+    auto arrays = std::make_shared<const ArrayFile>(file, choice, files.size() > 1);
+    if (!opened_.empty()) first().require_alike(*arrays);
+    return arrays;
+  };
+  const auto first_file = open(files.front());
+  if (first_file->parts().front().axes.sample_axes().empty() && files.size() > kInspectedFiles) {
+    lazy_ = std::make_shared<LazyFiles>();
+    lazy_->choice = choice;
+    rows_ = static_cast<std::int64_t>(files.size());
+    opened_.push_back({first_file, 0});
+    for (std::size_t i = 1; i < kInspectedFiles; ++i) {
+      const std::size_t number = i * files.size() / kInspectedFiles;
+      opened_.push_back({open(files[number]), static_cast<std::int64_t>(number)});
+    }
+  } else {
+    for (const std::string& file : files) {
+      opened_.push_back({opened_.empty() ? first_file : open(file), rows_});
+      rows_ += opened_.back().arrays->rows();
+    }
+  }
+  deliver({}, first().holds_bytes());
+}
+
+void DecodedRows::deliver(const Geometry& geometry, bool bytes) {
+  shape_ = shape_after(first().shape(), geometry, where());
+  geometry_ = geometry;
+  type_ = bytes ? PixelType::uint8 : PixelType::float32;
+}
+
+void DecodedRows::limit(const ValueLimits& limits, std::string reason) {
+  limits_ = limits;
+  limits_reason_ = std::move(reason);
+}
+
+std::vector<std::string> DecodedRows::source_files() const {
+  if (lazy_) return files_;
+  std::vector<std::string> out;
+  for (const Opened& file : opened_)
+    for (const ArrayFile::Part& part : file.arrays->parts())
+      for (const std::string& source : part.stored->dataset().source_files())
+        if (std::find(out.rbegin(), out.rend(), source) == out.rend()) out.push_back(source);
+  return out;
+}
+
+std::string DecodedRows::where() const {
+  const std::string here = first().where();
+  return files_.size() == 1 ? here
+                            : base::text(here, " and ", files_.size() - 1,
+                                         files_.size() == 2 ? " more file" : " more files");
+}
+
+DecodedRows::Opened DecodedRows::file_of(std::int64_t row) const {
+  if (lazy_) return {lazy_->get(files_, row, first()), row};
+  return *std::prev(
+      std::upper_bound(opened_.begin(), opened_.end(), row,
+                       [](std::int64_t r, const Opened& file) { return r < file.first; }));
+}
+
+RowRange DecodedRows::block_of(std::int64_t row) const {
+  if (lazy_) return {row, row + 1};
+  const Opened file = file_of(row);
+  const hdf5::RowBlocks blocks = file.arrays->blocks();
+  const std::int64_t first = blocks.first_of(row - file.first);
+  return {file.first + first, file.first + first + blocks.size_at(first)};
+}
+
+std::int64_t DecodedRows::longest_block() const {
+  std::int64_t longest = 0;
+  for (const Opened& file : opened_) longest = std::max(longest, file.arrays->blocks().longest());
+  return longest;
+}
+
+std::int64_t DecodedRows::equal_blocks_from(std::int64_t row, std::int64_t last) const {
+  if (lazy_) return last - row;
+  const Opened file = file_of(row);
+  const hdf5::RowBlocks blocks = file.arrays->blocks();
+  const std::int64_t length = blocks.size_at(row - file.first);
+  // Where the last block of a unit is shorter, the equal ones end with the unit.
+  const std::int64_t rows = file.arrays->rows(),
+                     past = blocks.unit % length == 0
+                                ? rows
+                                : ((row - file.first) / blocks.unit + 1) * blocks.unit;
+  return std::max<std::int64_t>(1, (std::min(last, file.first + past) - row) / length);
+}
+
+bool DecodedRows::reads_single_rows() const {
+  return lazy_ || std::all_of(opened_.begin(), opened_.end(), [](const Opened& file) {
+           return std::all_of(file.arrays->parts().begin(), file.arrays->parts().end(),
+                              [](const auto& part) { return part.stored->reads_single_rows(); });
+         });
+}
+
+std::uint64_t DecodedRows::stored_bytes() const {
+  const std::size_t looked_at = std::min(opened_.size(), kInspectedFiles);
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < looked_at; ++i)
+    for (const ArrayFile::Part& part : opened(i).parts())
+      bytes += part.stored->dataset().stored_bytes();
+  return bytes * files_.size() / looked_at;
+}
+
+std::int64_t DecodedRows::chunks_decoded() const {
+  std::int64_t sum = 0;
+  for (const Opened& file : opened_)
+    for (const ArrayFile::Part& part : file.arrays->parts()) sum += part.stored->counts().chunks;
+  return sum;
+}
+
+void DecodedRows::will_need(std::int64_t first, std::int64_t count) const {
+  if (lazy_) return;
+  const Opened file = file_of(first);
+  for (const ArrayFile::Part& part : file.arrays->parts())
+    part.stored->will_need(first - file.first, count);
+}
+
+void DecodedRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
+                       RowBuffers& buffers) const {
+  base::require_bytes("DecodedRows::read", out.size(),
+                      static_cast<std::size_t>(count) * image_bytes());
+  while (count > 0) {
+    const Opened file = file_of(first);
+    const std::int64_t now = std::min(count, file.first + file.arrays->rows() - first);
+    read_file(*file.arrays, first - file.first, now,
+              out.first(static_cast<std::size_t>(now) * image_bytes()), buffers);
+    out = out.subspan(static_cast<std::size_t>(now) * image_bytes());
+    first += now;
+    count -= now;
+  }
+}
+
+void DecodedRows::read_file(const ArrayFile& file, std::int64_t first, std::int64_t count,
+                            std::span<std::byte> out, RowBuffers& buffers) const {
+  const bool one = file.parts().size() == 1;
+  if (one && file.holds_bytes() && geometry_.is_identity() && type_ == PixelType::uint8) {
+    file.first().read(first, count, out, buffers.decode);
+    if (limits_.allows_all_bytes()) return;
+    for (std::int64_t row = 0; row < count; ++row)
+      check_bytes(file, first + row,
+                  out.subspan(static_cast<std::size_t>(row) * image_bytes(), image_bytes()));
+    return;
+  }
+
+  // The stored rows of each dataset lie one behind the other in buffers.stored.
+  std::size_t bytes = 0;
+  for (const ArrayFile::Part& part : file.parts()) bytes += part.stored->row_bytes();
+  bytes *= static_cast<std::size_t>(count);
+  if (buffers.stored.size() < bytes) buffers.stored.resize(bytes);
+  std::span<std::byte> room = buffers.stored;
+  for (const ArrayFile::Part& part : file.parts()) {
+    const std::size_t of_part = static_cast<std::size_t>(count) * part.stored->row_bytes();
+    part.stored->read(first, count, room.first(of_part), buffers.decode);
+    room = room.subspan(of_part);
+  }
+
+  const auto delivered = static_cast<std::size_t>(shape_.values());
+  buffers.values.resize(static_cast<std::size_t>(file.shape().values()));
+  buffers.resized.resize(delivered);
+  if (!geometry_.is_identity() && !buffers.resizer)
+    buffers.resizer.emplace(file.shape(), file.layout(), geometry_);
+  for (std::int64_t row = 0; row < count; ++row) {
+    std::span<const std::byte> stored = buffers.stored;
+    for (const ArrayFile::Part& part : file.parts()) {
+      const std::size_t row_bytes = part.stored->row_bytes();
+      place_part(part, first + row,
+                 stored.subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes), buffers);
+      stored = stored.subspan(static_cast<std::size_t>(count) * row_bytes);
+    }
+    check_values(file, first + row, buffers.values);
+    std::span<const float> image = buffers.values;
+    if (!geometry_.is_identity()) {
+      buffers.resizer->apply(buffers.values, buffers.resized);
+      image = buffers.resized;
+    }
+    std::byte* to = out.data() + static_cast<std::size_t>(row) * image_bytes();
+    if (type_ == PixelType::float32) {
+      std::memcpy(to, image.data(), image_bytes());
+    } else {
+      for (std::size_t i = 0; i < delivered; ++i)
+        to[i] = static_cast<std::byte>(static_cast<int>(std::floor(image[i] + 0.5f)));
+    }
+  }
+}
+
+// Converts a dataset's row to floats, at its channels' place in buffers.values.
+void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
+                             std::span<const std::byte> stored, RowBuffers& buffers) const {
+  const hdf5::StoredNumber& format = part.stored->number();
+  const bool alone = first().parts().size() == 1;
+  const std::size_t values = stored.size() / format.bytes;
+  if (!alone) buffers.part.resize(values);
+  const std::span<float> to = alone ? std::span(buffers.values) : std::span(buffers.part);
+  if (const auto bad = hdf5::to_floats(format, stored, to)) {
+    double value = 0;
+    hdf5::to_doubles(format, stored.subspan(*bad * format.bytes, format.bytes), {&value, 1});
+    throw base::Failure(base::text(
+        part.stored->dataset().where(), ": row ", row, " holds a value that is not a finite number",
+        std::isfinite(value) ? base::text(" in single precision: ", value) : "", " (value ", *bad,
+        " of the sample)"));
+  }
+  if (alone) return;
+  // The strides of the part's own axes in the whole sample.
+  const SampleLayout own = part.axes.sample(), &whole = first().layout();
+  const std::vector<std::int64_t> sizes = own.sizes({part.channels, first().shape().space}),
+                                  all = hdf5::c_strides(whole.sizes(first().shape()));
+  const std::int64_t channel_stride = all.front();
+  std::vector<std::int64_t> strides;
+  for (const char axis : own.axes())
+    strides.push_back(axis == 'C' || axis == 'V' ? channel_stride : all[*whole.position(axis)]);
+  const auto as_bytes = [](float* p) { return reinterpret_cast<std::byte*>(p); };
+  hdf5::copy_box(sizes, sizeof(float), {as_bytes(to.data()), hdf5::c_strides(sizes)},
+                 {as_bytes(buffers.values.data() + part.first_channel * channel_stride), strides});
+}
+
+void DecodedRows::check_delivered(std::int64_t row, std::span<const std::byte> image) const {
+  const Opened file = file_of(row);
+  if (type_ == PixelType::uint8) return check_bytes(*file.arrays, row - file.first, image);
+  check_values(*file.arrays, row - file.first,
+               {reinterpret_cast<const float*>(image.data()), image.size() / sizeof(float)});
+}
+
+void DecodedRows::check_bytes(const ArrayFile& file, std::int64_t row,
+                              std::span<const std::byte> image) const {
+  ValueRange range;
+  range.include(image, PixelType::uint8);
+  if (limits_.allows(range) && !limits_.missing) return;
+  for (std::size_t i = 0; i < image.size(); ++i)
+    if (const auto value = static_cast<float>(std::to_integer<int>(image[i]));
+        !limits_.allows(value))
+      refuse_value(file, row, value, i);
+}
+
+// Checks only the part of the image that is kept: a border that is cropped away may hold anything.
+void DecodedRows::check_values(const ArrayFile& file, std::int64_t row,
+                               std::span<const float> image) const {
+  ValueRange range;
+  range.include(image);
+  if (limits_.allows(range) && !limits_.missing) return;
+  for (std::size_t i = 0; i < image.size(); ++i)
+    if (!limits_.allows(image[i]) && is_kept(i)) refuse_value(file, row, image[i], i);
+}
+
+// Whether the crop keeps this value of a sample as it is stored.
+bool DecodedRows::is_kept(std::size_t value) const {
+  if (!geometry_.crop) return true;
+  const SampleLayout& layout = first().layout();
+  const std::vector<std::int64_t> sizes = layout.sizes(first().shape());
+  auto left = static_cast<std::int64_t>(value);
+  for (std::size_t axis = sizes.size(); axis-- > 0; left /= sizes[axis]) {
+    if (layout.axes()[axis] == 'C') continue;
+    const std::int64_t begin = (sizes[axis] - *geometry_.crop) / 2, at = left % sizes[axis];
+    if (at < begin || at >= begin + *geometry_.crop) return false;
+  }
+  return true;
+}
+
+void DecodedRows::refuse_value(const ArrayFile& file, std::int64_t row, float value,
+                               std::size_t value_index) const {
+  throw base::Failure(base::text(file.first().dataset().where(), ": row ", row, " holds ", value,
+                                 " (value ", value_index, " of the sample)", limits_reason_));
+}
+
+}  // namespace vae_dist::arrays
