@@ -34,6 +34,9 @@ struct TrainingState {
   std::int64_t awaits_evaluation =
       0;  ///< 1: saved before the evaluation that was due after its step; the resumed run makes up
           ///< for it. 0 if missing in older checkpoints
+  std::string
+      normalisation;       ///< data::Normalisation::text() of the training rows, if data.normalize
+                           ///< is not scale; else empty, also if missing in older checkpoints
   std::string begun_from;  ///< checkpoint that the run started from: its weights at step 0, or all
                            ///< of it; empty: none, also if missing in older checkpoints
 };

@@ -20,6 +20,18 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
     return Contradiction{{"data.range", "objective.likelihood"},
                          base::text("objective.likelihood is ", name,
                                     ", which needs values in [0, 1]; set data.range to [0, 1]")};
+  if (likelihood.support == base::Support::byte_levels && config.data.normalize != Normalize::scale)
+    return Contradiction{
+        {"objective.likelihood", "data.normalize"},
+        base::text("objective.likelihood is ", name,
+                   ", which needs the 256 levels of a byte, but data.normalize is ",
+                   word(config.data.normalize), "; set it to scale")};
+  if (likelihood.support == base::Support::zero_or_one &&
+      config.data.normalize == Normalize::standardize)
+    return Contradiction{{"objective.likelihood", "data.normalize"},
+                         base::text("objective.likelihood is ", name,
+                                    ", which needs values in [0, 1], but data.normalize is "
+                                    "standardize; set it to scale, none or min_max")};
   const bool binarizes = config.data.binarize != Binarize::none;
   if (likelihood.support == base::Support::byte_levels &&
       (binarizes || config.data.dequantize != Dequantize::none))

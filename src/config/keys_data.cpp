@@ -5,10 +5,12 @@
 namespace vae_dist::config {
 namespace {
 
+const std::string kScales = "data.normalize is scale";
+
 /// Adds the keys below `file`, which data.train and data.validation share. They apply only if
 /// `condition` holds; `words` states the condition.
-void add_source_keys(base::Section& section, SourceConfig& source, const std::string& words,
-                     const std::function<bool()>& condition) {
+void add_source_keys(base::Section& section, SourceConfig& source, const DataConfig& data,
+                     const std::string& words, const std::function<bool()>& condition) {
   section
       .key("dataset", source.dataset,
            "path of the dataset inside the file, or a list of datasets that are the channels, in "
@@ -29,7 +31,9 @@ void add_source_keys(base::Section& section, SourceConfig& source, const std::st
            "the largest value: 1 up to 1, 1/255 up to 255, 1/65535 for uint16")
       .above(0)
       .empty_is("auto")
-      .counts_when(words, condition);
+      .counts_when(words.empty() ? kScales : words + " and " + kScales, [&data, condition] {
+        return data.normalize == Normalize::scale && (!condition || condition());
+      });
   section.key("rows", source.rows, "rows to use: [first, past_the_last]; null: all")
       .entries(2)
       .at_least(0)
@@ -48,13 +52,13 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
            "the matching files, part_2 before part_10")
       .required()
       .may_change();
-  add_source_keys(train, data.train, "", nullptr);
+  add_source_keys(train, data.train, data, "", nullptr);
 
   base::Section validation(keys, "data.validation");
   validation.key("file", data.validation.file, "like data.train.file; null: no validation file")
       .empty_is("null")
       .may_change();
-  add_source_keys(validation, data.validation, "data.validation.file is set",
+  add_source_keys(validation, data.validation, data, "data.validation.file is set",
                   [&data] { return !data.validation.file.empty(); });
   validation
       .key("fraction", data.validation.fraction,
@@ -65,7 +69,8 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   base::Section section(keys, "data");
   section.key("range", data.range, "range of the model's input values")
       .one_of({"[0, 1]", "[-1, 1]"})
-      .entries(2);
+      .entries(2)
+      .counts_when(kScales, [&data] { return data.normalize == Normalize::scale; });
   section
       .choice("normalize", data.normalize, words_of(data.normalize),
               "what the model sees of the stored values, by channel (by value for vectors). scale: "

@@ -90,7 +90,8 @@ void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
   section.choice("activation", model.activation, words_of(model.activation),
                  "nonlinearity after each hidden level");
   section.choice("output", model.output, words_of(model.output),
-                 "nonlinearity of the decoder's output; auto: sigmoid for data.range [0, 1], tanh "
+                 "nonlinearity of the decoder's output; auto: identity unless data.normalize is "
+                 "scale; else sigmoid for data.range [0, 1], tanh "
                  "for [-1, 1], identity for logits");
   section
       .choice("cancelled_bias", model.cancelled_bias, words_of(model.cancelled_bias),

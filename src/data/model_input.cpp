@@ -20,19 +20,31 @@ at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat
 
 at::Tensor model_input(const at::Tensor& stored, const InputFormat& f) {
   at::Tensor images = stored.to(f.type, /*non_blocking=*/false, /*copy=*/true);
-  images.mul_(f.scale * (f.high - f.low));
-  if (f.low != 0) images.add_(f.low);
-  // A view: only the axes are renamed; the values stay where they are.
+  if (f.normaliser) {
+    images = f.normaliser->apply(in_model_order(images, f));
+  } else {
+    images.mul_(f.scale * (f.high - f.low));
+    if (f.low != 0) images.add_(f.low);
+    images = in_model_order(images, f);
+  }
+  return images.contiguous(f.channels_last ? memory_format_of(f.shape)
+                                           : at::MemoryFormat::Contiguous);
+}
+
+at::Tensor in_file_units(const at::Tensor& x, const InputFormat& f) {
+  return f.normaliser ? f.normaliser->undo(x) : x.sub(f.low).div(f.scale * (f.high - f.low));
+}
+
+at::Tensor in_model_order(const at::Tensor& stored, const InputFormat& f) {
   std::vector<std::int64_t> axes = {0};
   if (const auto channels = f.layout.position('C'))
     axes.push_back(static_cast<std::int64_t>(*channels) + 1);
   if (f.layout.position('V')) axes.push_back(1);
   for (const std::size_t axis : f.layout.space_axes())
     axes.push_back(static_cast<std::int64_t>(axis) + 1);
-  images = images.permute(axes);
-  if (!f.layout.position('C') && !f.layout.position('V')) images = images.unsqueeze(1);
-  return images.contiguous(f.channels_last ? memory_format_of(f.shape)
-                                           : at::MemoryFormat::Contiguous);
+  // A view: only the axes are renamed; the values stay where they are.
+  const at::Tensor out = stored.permute(axes);
+  return f.layout.position('C') || f.layout.position('V') ? out : out.unsqueeze(1);
 }
 
 at::MemoryFormat memory_format_of(const arrays::SampleShape& shape) {

@@ -15,7 +15,8 @@ struct InputFormat {
   arrays::PixelType pixels = arrays::PixelType::uint8;
   double scale = 1.0 / 255.0;    ///< factor that brings stored values to [0, 1]
   double low = 0.0, high = 1.0;  ///< `data.range`: the range that [0, 1] is mapped to
-  bool channels_last = true;     ///< memory order of the result
+  std::shared_ptr<const Normaliser> normaliser = nullptr;  ///< instead of scale and range
+  bool channels_last = true;                               ///< memory order of the result
   c10::Device device = c10::kCPU;
   at::ScalarType type = at::kFloat;
 };
@@ -29,6 +30,13 @@ at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat
 /// Returns `stored`, which is as stored_pixels() returns it, as [count, C, space...] in the
 /// model's range and type, on the same device, in memory of its own.
 at::Tensor model_input(const at::Tensor& stored, const InputFormat& format);
+
+/// Returns a view of `stored` as [count, C, space...], with the values as they are stored.
+at::Tensor in_model_order(const at::Tensor& stored, const InputFormat& format);
+
+/// Returns x, [count, C, space...] as the model sees it, in the file's units: the reverse of what
+/// model_input() does to the values.
+at::Tensor in_file_units(const at::Tensor& x, const InputFormat& format);
 
 /// Returns the memory format in which the channels of such samples lie together, as far as LibTorch
 /// has one.

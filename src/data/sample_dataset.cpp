@@ -187,6 +187,7 @@ struct SampleDataset::Store {
   }
 
   double stored_scale() const {
+    if (plain) return 1;
     if (geometry_scale) return *geometry_scale;
     if (!given_scale) return arrays::found_scale(inspect().values, rows.number(), rows.where());
     arrays::check_given_scale(*given_scale, inspect().values, rows.where());
@@ -195,6 +196,13 @@ struct SampleDataset::Store {
 
   // Makes reading check every value from now on.
   void limit_values(double scale) const {
+    if (plain) {
+      if (missing)
+        rows.limit({.missing = missing},
+                   base::text(", which marks a missing value (by the attribute _FillValue or "
+                              "missing_value). Correct or leave out the row"));
+      return;
+    }
     rows.limit(arrays::ValueLimits::of_scale(scale, missing),
                base::text(": multiplied by the scale ", scale,
                           given_scale ? " (which is given)"
@@ -234,6 +242,8 @@ struct SampleDataset::Store {
 
   mutable arrays::DecodedRows rows;
   SampleRows samples;  // including held-out rows
+  bool plain = false;
+  std::shared_ptr<const Normalisation> normalisation;
   arrays::Geometry geometry;
   FinishOptions finish_options;
   std::optional<double> given_scale;
@@ -260,13 +270,15 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
     throw base::BadInput(
         base::text(rows.where(), ": split '", source.split.value_or(""), "' has no rows"));
   auto store = std::make_shared<Store>(std::move(rows), samples);
+  store->plain = source.plain;
   store->geometry = source.geometry;
   store->finish_options = source.finish;
   // A scale from the configuration applies to the stored numbers, whatever the file says.
   std::vector<std::string> names = {"_FillValue", "missing_value"};
-  if (!source.scale) names.insert(names.end(), {"scale", "scale_factor", "add_offset"});
+  if (!source.scale) names.insert(names.end(), {"scale_factor", "add_offset"});
+  if (!source.scale && !source.plain) names.push_back("scale");
   const ValueAttributes attributes = common_attributes(store->rows, names);
-  store->given_scale = source.scale ? source.scale : attributes.at("scale");
+  if (!source.plain) store->given_scale = source.scale ? source.scale : attributes.at("scale");
   if (!source.scale) refuse_packed_values(attributes, store->rows);
   store->missing = missing_value(attributes);
   if (!source.split && source.rows.empty()) store->unused_splits = splits_of(store->rows);
@@ -304,6 +316,18 @@ arrays::PixelType SampleDataset::type() const { return finish().type(); }
 double SampleDataset::scale() const { return finish().scale(); }
 bool SampleDataset::scale_is_given() const { return store_->given_scale.has_value(); }
 const hdf5::Hdf5Dataset& SampleDataset::stored() const { return store_->rows.stored(0).dataset(); }
+const std::shared_ptr<const Normalisation>& SampleDataset::normalisation() const {
+  return store_->normalisation;
+}
+void SampleDataset::normalise(const Normalisation& normalisation) {
+  const auto channels = static_cast<std::size_t>(shape().channels);
+  if (normalisation.shift.size() != channels ||
+      (normalisation.transforms.size() != 1 && normalisation.transforms.size() != channels))
+    throw base::BadInput(base::text(
+        description(), ": data.transform has ", normalisation.transforms.size(),
+        " entries, and the statistics are of ", normalisation.shift.size(), " channels"));
+  store_->normalisation = std::make_shared<Normalisation>(normalisation);
+}
 const SampleFinish& SampleDataset::finish() const { return store_->ensure_finish(); }
 const arrays::DecodedRows& SampleDataset::rows() const { return store_->rows; }
 bool SampleDataset::in_memory() const { return store_->memory != nullptr; }
@@ -399,8 +423,10 @@ std::vector<std::string> SampleDataset::doubts() const {
   std::vector<std::string> out;
   const Store::InspectedValues& seen = store_->inspect();
   if (const std::string doubt =
-          arrays::doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(),
-                                    seen.values, seen.fractions, rows().number());
+          store_->plain
+              ? ""
+              : arrays::doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(),
+                                          seen.values, seen.fractions, rows().number());
       !doubt.empty())
     out.push_back(base::text(rows().where(), ": ", doubt));
   if (store_->unused_splits)
@@ -428,9 +454,10 @@ std::vector<hdf5::Hdf5Dataset> SampleDataset::annotations() const {
 
 std::string SampleDataset::description() const {
   const arrays::DecodedRows& rows = store_->rows;
-  return base::text(rows.where(), ": ", size(), " ", shape().plural(), " ", shape().text(), " (",
-                    layout().text(), ", ", stored().type_name(), " ",
-                    arrays::scale_text(store_->stored_scale(), rows.number()), ")");
+  return base::text(
+      rows.where(), ": ", size(), " ", shape().plural(), " ", shape().text(), " (", layout().text(),
+      ", ", stored().type_name(),
+      store_->plain ? "" : " " + arrays::scale_text(store_->stored_scale(), rows.number()), ")");
 }
 
 }  // namespace vae_dist::data

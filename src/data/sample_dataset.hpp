@@ -14,6 +14,7 @@
 #include "arrays/decoded_rows.hpp"
 #include "comm/communicator.hpp"
 #include "data/decoded_source.hpp"
+#include "data/normalisation.hpp"
 #include "data/sample_chunks.hpp"
 #include "data/sample_finish.hpp"
 
@@ -26,6 +27,8 @@ struct SampleSource {
   std::string layout = "auto";        ///< see arrays/array_axes.hpp
   std::optional<double>
       scale;  ///< empty = the dataset's attribute `scale`, or found by inspecting the values
+  bool plain =
+      false;  ///< the values are numbers of any range: the scale is 1, whatever the file says
   std::vector<std::int64_t> rows;    ///< empty = all, otherwise [first, past the last]
   std::optional<std::string> split;  ///< a split of Fuel's `split` attribute
   arrays::Geometry geometry;
@@ -62,6 +65,12 @@ class SampleDataset {
     return static_cast<std::size_t>(shape().values()) * bytes_of(type());
   }
   const hdf5::Hdf5Dataset& stored() const;
+
+  /// How stored values become what the model sees; null: by the scale. Shared with the part that is
+  /// held out.
+  const std::shared_ptr<const Normalisation>& normalisation() const;
+  /// Throws BadInput if it has not as many entries as the samples have channels.
+  void normalise(const Normalisation& normalisation);
 
   /// Reads sample `index` of [0, size()): shape().values() values of type() in layout() order, with
   /// the random draws of `epoch` if there are any. Thread-safe.

@@ -31,7 +31,7 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
     if (const std::int64_t b = own(all_ranks.rank()).first + round;
         b < own(all_ranks.rank()).last) {
       const model::Posterior posterior =
-          model.encode(data::model_input(read_samples(dataset, first_of(b), rows_of(b)), format));
+          model.encode(read_batch(dataset, first_of(b), rows_of(b), format));
       const at::Tensor rows = point ? posterior.mu : at::cat({posterior.mu, posterior.log_var}, 1);
       mine.narrow(0, 0, rows.size(0)).copy_(rows);
     }

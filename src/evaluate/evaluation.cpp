@@ -27,7 +27,8 @@ double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().
 
 // The sums of one block over its samples, flattened in this order.
 struct Sums {
-  double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0;
+  double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0,
+         log_jacobian = 0;
   std::vector<double> log_p;                              // an entry per number of draws
   std::vector<double> kld_per_dimension, mu, mu_squared;  // [latent]
   std::vector<double> regularisers;                       // in the objective's order
@@ -40,14 +41,16 @@ struct Sums {
         regularisers(regulariser_count) {}
 
   std::vector<double> flat() const {
-    std::vector<double> out = {loss, reconstruction, kld, squared_error, effective_samples};
+    std::vector<double> out = {loss,          reconstruction,    kld,
+                               squared_error, effective_samples, log_jacobian};
     for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
       out.insert(out.end(), part->begin(), part->end());
     return out;
   }
   void add(std::span<const double> entries) {
     auto next = entries.begin();
-    for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples})
+    for (double* value :
+         {&loss, &reconstruction, &kld, &squared_error, &effective_samples, &log_jacobian})
       *value += *next++;
     for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
       for (double& value : *part) value += *next++;
@@ -190,7 +193,8 @@ double validation_loss(const objective::Objective& objective, const objective::S
 
 // Returns the bits to add to a density of 256-level values on [low, high] for their probability.
 double levels_in_bits(base::Support support, const data::InputFormat& format) {
-  return support == base::Support::reals ? 8 - std::log2(format.high - format.low) : 0;
+  if (format.normaliser || support != base::Support::reals) return 0;
+  return 8 - std::log2(format.high - format.low);
 }
 
 }  // namespace
@@ -229,9 +233,12 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   for (std::int64_t b = own.first; b < own.last; ++b) {
     const std::int64_t done = b * options.block, first = options.first + done,
                        count = std::min(options.block, options.samples - done);
-    const at::Tensor images =
-        data::model_input(read_samples(dataset, first, count), options.format);
-    const std::vector<double> block = evaluate_block(images, first).flat();
+    const std::vector<std::uint8_t> stored = read_samples(dataset, first, count);
+    Sums of_block = evaluate_block(data::model_input(stored, options.format), first);
+    if (options.format.normaliser)
+      of_block.log_jacobian = total_of(options.format.normaliser->log_jacobian(
+          data::in_model_order(data::stored_pixels(stored, options.format), options.format)));
+    const std::vector<double> block = of_block.flat();
     std::copy(block.begin(), block.end(),
               sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
   }
@@ -259,7 +266,12 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
       out.regularisers.emplace_back(objective.options().regularisers[i].term,
                                     total.regularisers[i] / n);
   if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, out);
-  if (kind != base::LatentKind::posterior) return out;
+  // From here on the likelihoods are those of the file's values.
+  const double log_jacobian = total.log_jacobian / n;
+  const auto add_jacobian = [&] {
+    for (Evaluation::LogP& estimate : out.log_p) estimate.nats += log_jacobian;
+  };
+  if (kind != base::LatentKind::posterior) return add_jacobian(), out;
 
   out.active_units = 0;
   for (std::size_t j = 0; j < total.mu.size(); ++j) {
@@ -272,7 +284,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     const double nats =
         objective::reconstruction_nats(out.reconstruction, objective.options(),
                                        model.likelihood().traits(), options.format.shape.values());
-    out.elbo_nats = -nats - out.kld_nats;
+    out.elbo_nats = -nats - out.kld_nats + log_jacobian;
     out.bits_per_dim =
         -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) +
         levels_in_bits(model.likelihood().traits().support, options.format);
@@ -280,6 +292,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   out.loss = validation_loss(objective, options.weights, out);
   if (options.final_weights)
     out.final_loss = validation_loss(objective, *options.final_weights, out);
+  add_jacobian();
   return out;
 }
 

@@ -47,13 +47,15 @@ struct Evaluation {
   bool reconstructs = true;  ///< false for a decoder-only model, whose mse is meaningless
 
   /// -reconstruction - KL with all constants, in nats per sample, for beta 1 and the stated sigma.
-  /// Absent without a posterior or a likelihood.
+  /// Absent without a posterior or a likelihood. With a normalisation, this and log_p are of the
+  /// file's own values: they include log |dx / d stored|.
   std::optional<double> elbo_nats;
   /// The Gaussian's standard deviation, if it is a constant of the configuration. Bounds and log p
   /// are then not tuned likelihoods and must not be compared with others' figures.
   std::optional<double> fixed_sigma;
   /// -elbo / (D ln 2), + 8 for a density on [0, 1] (+ 7 on [-1, 1]): the bits of a value with 256
-  /// levels; + 0 for probabilities of discrete values.
+  /// levels; + 0 for probabilities of discrete values, and for the density of normalised values in
+  /// the file's units.
   std::optional<double> bits_per_dim;
 
   struct LogP {

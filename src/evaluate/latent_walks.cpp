@@ -22,7 +22,7 @@ constexpr double kParallel =
 
 at::Tensor image_of(const data::SampleDataset& dataset, std::int64_t row,
                     const data::InputFormat& format) {
-  return data::model_input(read_samples(dataset, row, 1), format);
+  return read_batch(dataset, row, 1, format).x;
 }
 
 // Statistics of each dimension over the samples.

@@ -59,15 +59,15 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
   std::vector<at::Tensor> originals, reconstructions;
   for (std::int64_t done = 0; done < count; done += kPicturesAtOnce) {
     const std::int64_t part = std::min(kPicturesAtOnce, count - done);
-    const at::Tensor images = data::model_input(read_samples(dataset, first + done, part), format);
-    const model::Posterior posterior = model.encode(images);
+    const model::Sample batch = read_batch(dataset, first + done, part, format);
+    const model::Posterior posterior = model.encode(batch);
     const at::Tensor z =
         latent == Latent::mean
             ? posterior.mu
             : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed,
                                                            first + done, part));
-    originals.push_back(images.cpu());
-    reconstructions.push_back(model.likelihood().mean_image(model.decode(z)).cpu());
+    originals.push_back(batch.x.cpu());
+    reconstructions.push_back(model.likelihood().mean_image(model.decode(z, batch)).cpu());
   }
   return {at::cat(originals), at::cat(reconstructions)};
 }

@@ -129,6 +129,7 @@ data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoi
   data::SampleDataset images =
       part_of(step::open_source(trained.config, chosen.source, chosen.key), trained, chosen);
   check_fits(images, trained);
+  step::use_normalisation(images, trained.state.normalisation);
   return images;
 }
 
@@ -146,7 +147,7 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   config.data.validation = config::SourceConfig{};
   config.data.cache = config::Cache::automatic;
   config.data.order = config::Order::global;  // there is no order to keep
-  step::RunData data = step::open_run_data(config, world, all_ranks);
+  step::RunData data = step::open_run_data(config, world, all_ranks, trained.state.normalisation);
   return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
 }
 

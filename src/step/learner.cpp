@@ -10,6 +10,7 @@
 #include "base/list_of_ten.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
+#include "data/model_input.hpp"
 #include "device/own_stream.hpp"
 #include "model/weights_in_use.hpp"
 #include "parallel/replicate.hpp"

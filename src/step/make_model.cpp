@@ -44,6 +44,7 @@ model::Activation activation(config::Output wanted) {
 config::Output resolved_output(const config::Config& config) {
   if (config.model.output != config::Output::automatic) return config.model.output;
   if (config::likelihood_traits(config.objective).takes_logits) return config::Output::identity;
+  if (config.data.normalize != config::Normalize::scale) return config::Output::identity;
   return config.data.range[0] < 0 ? config::Output::tanh : config::Output::sigmoid;
 }
 

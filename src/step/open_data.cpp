@@ -13,6 +13,7 @@
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "config/expand_paths.hpp"
+#include "data/channel_statistics.hpp"
 #include "step/replica_plan.hpp"
 #include "step/training_batches.hpp"
 
@@ -50,6 +51,7 @@ data::SampleSource image_source(const config::Config& config, const config::Sour
   out.datasets = source.dataset;
   out.layout = source.layout;
   out.scale = source.scale;
+  out.plain = config.data.normalize != config::Normalize::scale;
   out.rows = source.rows;
   out.split = source.split;
   out.geometry = {config.data.crop, config.data.resize};
@@ -236,6 +238,47 @@ void check_same_meaning(const data::SampleDataset& train, const data::SampleData
       "data.train.scale and data.validation.scale."));
 }
 
+data::NormaliseBy normalise_by(config::Normalize wanted) {
+  switch (wanted) {
+    case config::Normalize::none:
+      return data::NormaliseBy::nothing;
+    case config::Normalize::standardize:
+      return data::NormaliseBy::deviation;
+    case config::Normalize::min_max:
+      return data::NormaliseBy::range;
+    case config::Normalize::scale:
+      break;
+  }
+  throw std::logic_error("data.normalize scale has no statistics");
+}
+
+// Gives both datasets one normalisation. A collective.
+void normalise(const config::Config& config, RunData& data, const std::string& kept,
+               std::int64_t threads, comm::CpuCommunicator& all_ranks) {
+  if (config.data.normalize == config::Normalize::scale) return;
+  const std::vector<std::string>& transforms = config.data.transform;
+  const auto channels = data.train.shape().channels;
+  comm::agree(all_ranks, [&] {
+    if (transforms.size() != 1 && static_cast<std::int64_t>(transforms.size()) != channels)
+      throw base::BadInput(base::text("data.transform has ", transforms.size(), " entries, but ",
+                                      data.train.description(), " has ", channels, " channels"));
+  });
+  std::string text = kept;
+  if (text.empty()) {
+    const data::ChannelStatistics statistics =
+        data::channel_statistics(data.train, transforms, all_ranks, threads);
+    text =
+        data::normalisation_of(statistics, transforms, normalise_by(config.data.normalize)).text();
+    if (const std::string flat = data::constant_channels(statistics);
+        !flat.empty() && all_ranks.rank() == 0)
+      log::warn(base::text(data.train.rows().where(), ": ", flat));
+  }
+  comm::agree(all_ranks, [&] {
+    use_normalisation(data.train, text);
+    if (data.validation) use_normalisation(*data.validation, text);
+  });
+}
+
 }  // namespace
 
 data::SampleDataset open_source(const config::Config& config, const config::SourceConfig& source,
@@ -251,8 +294,18 @@ std::int64_t reader_threads(const config::DataConfig& data, int ranks_of_node) {
       std::thread::hardware_concurrency() / static_cast<unsigned>(ranks_of_node), 1, kMost);
 }
 
+void use_normalisation(data::SampleDataset& dataset, const std::string& kept) {
+  if (kept.empty()) return;
+  try {
+    dataset.normalise(data::Normalisation::parse(kept));
+  } catch (const std::invalid_argument& error) {
+    throw base::BadInput(
+        base::text("the normalisation of the checkpoint cannot be read: ", error.what()));
+  }
+}
+
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
-                      comm::CpuCommunicator& all_ranks) {
+                      comm::CpuCommunicator& all_ranks, const std::string& kept) {
   std::optional<RunData> data;
   const config::SourceConfig &training = config.data.train, &validation = config.data.validation;
   std::unique_ptr<comm::CpuCommunicator> node = world.make_node_communicator();
@@ -299,6 +352,7 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
     data->validation =
         data->train.hold_out(*validation.fraction, static_cast<std::uint64_t>(config.run.seed));
 
+  normalise(config, *data, kept, reader_threads(config.data, world.local_size()), all_ranks);
   choose_order(config, *data, whole, all_bytes * copies, world, all_ranks);
   if (all_ranks.rank() == 0) {
     for (const std::string& doubt : data->train.doubts()) log::warn(doubt);
@@ -322,6 +376,12 @@ data::InputFormat input_format(const config::Config& config, const data::SampleD
   format.channels_last = config.train.channels_last;
   format.device = device;
   format.type = config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat;
+  if (dataset.normalisation()) {
+    format.normaliser = std::make_shared<data::Normaliser>(
+        *dataset.normalisation(), format.shape.space.size() + 2, device, format.type);
+    format.low = 0;
+    format.high = 1;
+  }
   return format;
 }
 

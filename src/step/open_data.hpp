@@ -29,9 +29,15 @@ struct RunData {
 /// data into memory that the ranks of a node share, keeps each rank's own sections in its memory,
 /// or streams; all nodes do the same. Resolves `data.order`, `data.sections` and
 /// `data.shuffle_window_chunks` where they are not set yet (at a run's first start), by the rules
-/// that their keys state. Throws AgreedError. A collective.
+/// that their keys state. Unless data.normalize is scale, gives both datasets the normalisation
+/// `kept` (data::Normalisation::text()), or, if it is empty, that of the training rows. Throws
+/// AgreedError. A collective.
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
-                      comm::CpuCommunicator& all_ranks);
+                      comm::CpuCommunicator& all_ranks, const std::string& kept = "");
+
+/// Gives the dataset the normalisation that a run has kept; none if `kept` is empty. Throws
+/// BadInput.
+void use_normalisation(data::SampleDataset& dataset, const std::string& kept);
 
 /// Returns the number of this rank's threads that read and decode (and, for a GPU, make batches):
 /// `data.reader_threads`, or this rank's share of the cores, but at most 4.

@@ -97,6 +97,8 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
                            "(distributed.reproducible)"));
   }
   setup.state.dataset_fingerprint = fingerprint;
+  const auto& normalisation = run.data.train.normalisation();
+  setup.state.normalisation = normalisation ? normalisation->text() : "";
   setup.state.program_version = run::kVersion;
   setup.state.arithmetic = arithmetic;
 }
@@ -388,7 +390,8 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
         0.8 * launcher.until_killed,
         last_words(config, launcher, failure.watchdog(), survives, world.rank(), clean));
 
-  const run::PreparedRun run = run::prepare_run(config, world, *all_ranks);
+  const run::PreparedRun run =
+      run::prepare_run(config, world, *all_ranks, setup.resumed ? setup.state.normalisation : "");
   require_the_same_run(setup, run, request.program, *all_ranks);
   const ComparedBy by = find_measures(config, run, *all_ranks);
   const std::string forgotten = forget_other_measures(by, setup.state);

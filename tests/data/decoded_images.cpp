@@ -1,7 +1,10 @@
 // Reads a dataset as a run does and writes out what it reads, for tests that compare it with the
 // result of another reader:
 //   decoded_images [--integers D] [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N]
-//   [--resize N] [--stream] [--threads N] [--scale X] [--annotation D] OUT.bin FILE...
+//   [--resize N] [--stream] [--threads N] [--scale X] [--annotation D] [--plain nothing | deviation
+//   | range] [--transform T]... OUT.bin FILE...
+// --dataset and --transform may be repeated. With --plain the values are numbers of any range, and
+// what is written is what the model sees of them: [N, C, space...] as float64, normalised by that.
 // OUT.bin receives all images in order or, with --annotation, the rows of that dataset for these
 // images, as float64 (--integers: as int64); its names go to stderr. A JSON object on stdout says
 // what was found and how many chunks were decoded.
@@ -12,15 +15,53 @@
 #include "base/descriptor_limit.hpp"
 #include "base/error.hpp"
 #include "data/annotation_rows.hpp"
+#include "data/channel_statistics.hpp"
+#include "data/model_input.hpp"
 
 using namespace vae_dist;
 using namespace vae_dist::data;
 
 namespace {
 
+// Returns what the model sees of the samples, in their order.
+std::vector<double> as_model_sees(SampleDataset& dataset,
+                                  const std::vector<std::string>& transforms, const std::string& by,
+                                  std::int64_t threads) {
+  const auto self = comm::make_self_communicator();
+  const Normalisation numbers =
+      normalisation_of(channel_statistics(dataset, transforms, *self, threads), transforms,
+                       by == "deviation" ? NormaliseBy::deviation
+                       : by == "range"   ? NormaliseBy::range
+                                         : NormaliseBy::nothing);
+  dataset.normalise(numbers);
+  InputFormat format;
+  format.shape = dataset.shape();
+  format.layout = dataset.layout();
+  format.pixels = dataset.type();
+  format.type = at::kDouble;
+  format.channels_last = false;
+  format.normaliser =
+      std::make_shared<Normaliser>(numbers, format.shape.space.size() + 2, c10::kCPU, at::kDouble);
+  std::vector<double> out;
+  std::vector<std::uint8_t> sample(dataset.image_bytes());
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    dataset.read(i, sample);
+    const at::Tensor x = model_input(sample, format);
+    out.insert(out.end(), x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel());
+  }
+  return out;
+}
+
+std::string sizes_text(const arrays::SampleShape& shape) {
+  std::string out = base::text(shape.channels);
+  for (const std::int64_t size : shape.space) out += base::text(", ", size);
+  return out;
+}
+
 int run(const std::vector<std::string>& arguments) {
   SampleSource source;
-  std::string out, annotation, integers;
+  std::string out, annotation, integers, plain;
+  std::vector<std::string> transforms;
   bool stream = false;
   std::int64_t threads = 1;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -29,7 +70,9 @@ int run(const std::vector<std::string>& arguments) {
       stream = true;
     } else if (name.starts_with("--")) {
       const std::string& value = arguments.at(++i);
-      if (name == "--dataset") source.datasets = {value};
+      if (name == "--dataset") source.datasets.push_back(value);
+      if (name == "--plain") plain = value;
+      if (name == "--transform") transforms.push_back(value);
       if (name == "--layout") source.layout = value;
       if (name == "--annotation") annotation = value;
       if (name == "--integers") annotation = integers = value;
@@ -47,6 +90,8 @@ int run(const std::vector<std::string>& arguments) {
     }
   }
   base::raise_descriptor_limit();
+  source.plain = !plain.empty();
+  if (transforms.empty()) transforms = {"none"};
   SampleDataset dataset = SampleDataset::open(source);
   if (!stream) {
     const auto self = comm::make_self_communicator();
@@ -67,7 +112,12 @@ int run(const std::vector<std::string>& arguments) {
                static_cast<std::streamsize>(rows.values.size() * sizeof(double)));
     for (const std::string& name : rows.names) std::cerr << name << "\n";
   }
-  for (std::int64_t i = 0; annotation.empty() && i < dataset.size(); ++i) {
+  if (source.plain) {
+    const std::vector<double> values = as_model_sees(dataset, transforms, plain, threads);
+    file.write(reinterpret_cast<const char*>(values.data()),
+               static_cast<std::streamsize>(values.size() * sizeof(double)));
+  }
+  for (std::int64_t i = 0; annotation.empty() && !source.plain && i < dataset.size(); ++i) {
     image.resize(dataset.image_bytes());
     dataset.read(i, image);
     file.write(reinterpret_cast<const char*>(image.data()),
@@ -81,8 +131,7 @@ int run(const std::vector<std::string>& arguments) {
     doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
   std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size()
             << ", \"layout\": \"" << dataset.layout().text() << "\", \"shape\": ["
-            << dataset.shape().channels << ", " << dataset.shape().space[0] << ", "
-            << dataset.shape().space[1] << "], \"type\": \""
+            << sizes_text(dataset.shape()) << "], \"type\": \""
             << (dataset.type() == arrays::PixelType::uint8 ? "uint8" : "float32")
             << "\", \"scale\": " << dataset.scale()
             << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded()

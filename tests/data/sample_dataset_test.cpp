@@ -198,7 +198,7 @@ TEST_F(ImageDatasetTest, AChosenDatasetThatIsNoImagesIsRefused) {
   source.datasets = {"labels"};
   EXPECT_THAT(refusal_of(source),
               AllOf(HasSubstr("labels.h5"), HasSubstr("labels has shape [9, 6]"),
-                    HasSubstr("images are [N, H, W], [N, H, W, C] or [N, C, H, W]")));
+                    HasSubstr("NV (9 vectors of 6 values), NW (9 series of 6 values) or HW")));
   source = source_of(make_images("videos.h5", {2, 3, 4, 4, 3}, "videos"));
   source.datasets = {"videos"};
   EXPECT_THAT(refusal_of(source), HasSubstr("[2, 3, 4, 4, 3]"));

@@ -1,0 +1,76 @@
+#include "data/normalisation.hpp"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "data/transform.hpp"
+
+namespace vae_dist::data {
+
+std::string Normalisation::text() const {
+  return nlohmann::json{{"transform", transforms}, {"shift", shift}, {"factor", factor}}.dump();
+}
+
+Normalisation Normalisation::parse(const std::string& text) {
+  try {
+    const nlohmann::json read = nlohmann::json::parse(text);
+    return {read.at("transform").get<std::vector<std::string>>(),
+            read.at("shift").get<std::vector<double>>(),
+            read.at("factor").get<std::vector<double>>()};
+  } catch (const nlohmann::json::exception& error) {
+    throw std::invalid_argument(error.what());
+  }
+}
+
+Normaliser::Normaliser(Normalisation numbers, std::size_t axes, c10::Device device,
+                       at::ScalarType type)
+    : numbers_(std::move(numbers)) {
+  for (const std::string& transform : numbers_.transforms) transform_named(transform);
+  std::vector<std::int64_t> sizes(axes, 1);
+  sizes.at(1) = static_cast<std::int64_t>(numbers_.shift.size());
+  const auto on_device = [&](const std::vector<double>& values) {
+    return at::tensor(values, at::kDouble).to(type).to(device).view(sizes);
+  };
+  shift_ = on_device(numbers_.shift);
+  factor_ = on_device(numbers_.factor);
+}
+
+// Applies `change(transform, values)` to each run of channels that have the same transform.
+template <typename Change>
+at::Tensor Normaliser::by_channel(const at::Tensor& values, Change change) const {
+  const std::vector<std::string>& names = numbers_.transforms;
+  if (names.size() == 1) return change(transform_named(names.front()), values);
+  std::vector<at::Tensor> parts;
+  for (std::size_t begin = 0; begin < names.size();) {
+    std::size_t end = begin + 1;
+    while (end < names.size() && names[end] == names[begin]) ++end;
+    parts.push_back(change(transform_named(names[begin]),
+                           values.narrow(1, static_cast<std::int64_t>(begin),
+                                         static_cast<std::int64_t>(end - begin))));
+    begin = end;
+  }
+  return at::cat(parts, 1);
+}
+
+at::Tensor Normaliser::apply(const at::Tensor& stored) const {
+  return by_channel(stored,
+                    [](const Transform& f, const at::Tensor& part) { return f.apply(part); })
+      .sub(shift_)
+      .mul_(factor_);
+}
+
+at::Tensor Normaliser::undo(const at::Tensor& x) const {
+  return by_channel(x.div(factor_).add_(shift_),
+                    [](const Transform& f, const at::Tensor& part) { return f.undo(part); });
+}
+
+at::Tensor Normaliser::log_jacobian(const at::Tensor& stored) const {
+  const at::Tensor of_values =
+      by_channel(stored.to(at::kDouble),
+                 [](const Transform& f, const at::Tensor& part) { return f.log_derivative(part); });
+  return (of_values + factor_.to(at::kDouble).abs().log()).flatten(1).sum(1);
+}
+
+}  // namespace vae_dist::data

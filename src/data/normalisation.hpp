@@ -1,0 +1,49 @@
+// How stored values become what the model sees, channel by channel, and back:
+// x = (f(stored) - shift) * factor, f being the channel's transform (transform.hpp).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vae_dist::data {
+
+/// The numbers; one entry for each channel (for vectors: for each value).
+struct Normalisation {
+  std::vector<std::string> transforms;  ///< of one entry: for all channels
+  std::vector<double> shift, factor;
+
+  /// Returns the numbers as a line of JSON, which parse() reads back to the same bits.
+  std::string text() const;
+  /// Throws std::invalid_argument if `text` is not what text() returns.
+  static Normalisation parse(const std::string& text);
+  bool operator==(const Normalisation&) const = default;
+};
+
+/// Applies a Normalisation to tensors of one device and type. All tensors are [B, C, space...].
+class Normaliser {
+ public:
+  /// `axes`: the number of axes of the tensors. Throws std::logic_error if a transform is not
+  /// registered.
+  Normaliser(Normalisation numbers, std::size_t axes, c10::Device device, at::ScalarType type);
+
+  const Normalisation& numbers() const { return numbers_; }
+
+  at::Tensor apply(const at::Tensor& stored) const;
+  at::Tensor undo(const at::Tensor& x) const;
+  /// Returns the sum over a sample's values of log |dx / d stored|, in nats: [B], float64. Added to
+  /// log p(x) it gives the log density of the stored values.
+  at::Tensor log_jacobian(const at::Tensor& stored) const;
+
+ private:
+  template <typename Change>
+  at::Tensor by_channel(const at::Tensor& values, Change change) const;
+
+  Normalisation numbers_;
+  at::Tensor shift_, factor_;  // [1, C, 1, ...]
+};
+
+}  // namespace vae_dist::data
