@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::size_t kInspectedFiles = 64, kFilesKeptOpen = 256;
 
+SpaceWindow all_of(const SampleShape& shape) {
+  return {std::vector<std::int64_t>(shape.space.size(), 0), shape.space};
+}
+
 }  // namespace
 
 // Files of one sample each. The most recently used stay open.
@@ -195,31 +199,14 @@ void DecodedRows::read_file(const ArrayFile& file, std::int64_t first, std::int6
     return;
   }
 
-  // The stored rows of each dataset lie one behind the other in buffers.stored.
-  std::size_t bytes = 0;
-  for (const ArrayFile::Part& part : file.parts()) bytes += part.stored->row_bytes();
-  bytes *= static_cast<std::size_t>(count);
-  if (buffers.stored.size() < bytes) buffers.stored.resize(bytes);
-  std::span<std::byte> room = buffers.stored;
-  for (const ArrayFile::Part& part : file.parts()) {
-    const std::size_t of_part = static_cast<std::size_t>(count) * part.stored->row_bytes();
-    part.stored->read(first, count, room.first(of_part), buffers.decode);
-    room = room.subspan(of_part);
-  }
-
+  const SpaceWindow whole = all_of(file.shape());
+  read_stored(file, first, count, whole, buffers);
   const auto delivered = static_cast<std::size_t>(shape_.values());
-  buffers.values.resize(static_cast<std::size_t>(file.shape().values()));
   buffers.resized.resize(delivered);
   if (!geometry_.is_identity() && !buffers.resizer)
     buffers.resizer.emplace(file.shape(), file.layout(), geometry_);
   for (std::int64_t row = 0; row < count; ++row) {
-    std::span<const std::byte> stored = buffers.stored;
-    for (const ArrayFile::Part& part : file.parts()) {
-      const std::size_t row_bytes = part.stored->row_bytes();
-      place_part(part, first + row,
-                 stored.subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes), buffers);
-      stored = stored.subspan(static_cast<std::size_t>(count) * row_bytes);
-    }
+    convert(file, first + row, row, count, whole, buffers);
     check_values(file, first + row, buffers.values);
     std::span<const float> image = buffers.values;
     if (!geometry_.is_identity()) {
@@ -236,9 +223,72 @@ void DecodedRows::read_file(const ArrayFile& file, std::int64_t first, std::int6
   }
 }
 
+void DecodedRows::read_window(std::int64_t row, const SpaceWindow& window, std::span<std::byte> out,
+                              RowBuffers& buffers) const {
+  const Opened file = file_of(row);
+  const SampleShape shape{file.arrays->shape().channels, window.size};
+  base::require_bytes("DecodedRows::read_window", out.size(),
+                      static_cast<std::size_t>(shape.values()) * bytes_of(type_));
+  read_stored(*file.arrays, row - file.first, 1, window, buffers);
+  if (file.arrays->parts().size() == 1 && type_ == PixelType::uint8) {
+    std::memcpy(out.data(), buffers.stored.data(), out.size());
+    return check_bytes(*file.arrays, row - file.first, out);
+  }
+  convert(*file.arrays, row - file.first, 0, 1, window, buffers);
+  check_values(*file.arrays, row - file.first, buffers.values);
+  if (type_ == PixelType::float32) {
+    std::memcpy(out.data(), buffers.values.data(), out.size());
+  } else {
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<std::byte>(static_cast<int>(buffers.values[i]));
+  }
+}
+
+bool DecodedRows::reads_windows() const {
+  return std::all_of(first().parts().begin(), first().parts().end(), [](const auto& part) {
+    return part.stored->reads_single_rows() ||
+           (part.stored->chunks_per_block() > 1 && part.stored->blocks().longest() == 1);
+  });
+}
+
+// The stored rows of each dataset lie one behind the other in buffers.stored.
+void DecodedRows::read_stored(const ArrayFile& file, std::int64_t first, std::int64_t count,
+                              const SpaceWindow& window, RowBuffers& buffers) const {
+  std::size_t done = 0;
+  for (const ArrayFile::Part& part : file.parts()) {
+    const SpaceWindow along = part.axes.sample().along_axes(window, part.channels);
+    const hdf5::Box box{along.first, along.size};
+    const std::size_t bytes =
+        static_cast<std::size_t>(count * box.values()) * part.stored->number().bytes;
+    if (buffers.stored.size() < done + bytes) buffers.stored.resize(done + bytes);
+    part.stored->read(first, count, box, std::span(buffers.stored).subspan(done, bytes),
+                      buffers.decode);
+    done += bytes;
+  }
+}
+
+// Converts the row at `place` of `count` rows that read_stored() has read to floats, in
+// buffers.values.
+void DecodedRows::convert(const ArrayFile& file, std::int64_t row, std::int64_t place,
+                          std::int64_t count, const SpaceWindow& window,
+                          RowBuffers& buffers) const {
+  const SampleShape shape{file.shape().channels, window.size};
+  buffers.values.resize(static_cast<std::size_t>(shape.values()));
+  std::span<const std::byte> stored = buffers.stored;
+  for (const ArrayFile::Part& part : file.parts()) {
+    const std::size_t bytes =
+        static_cast<std::size_t>(shape.values() / shape.channels * part.channels) *
+        part.stored->number().bytes;
+    place_part(part, row, shape, stored.subspan(static_cast<std::size_t>(place) * bytes, bytes),
+               buffers);
+    stored = stored.subspan(static_cast<std::size_t>(count) * bytes);
+  }
+}
+
 // Converts a dataset's row to floats, at its channels' place in buffers.values.
 void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
-                             std::span<const std::byte> stored, RowBuffers& buffers) const {
+                             const SampleShape& shape, std::span<const std::byte> stored,
+                             RowBuffers& buffers) const {
   const hdf5::StoredNumber& format = part.stored->number();
   const bool alone = first().parts().size() == 1;
   const std::size_t values = stored.size() / format.bytes;
@@ -254,13 +304,13 @@ void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
   }
   if (alone) return;
   // The strides of the part's own axes in the whole sample.
-  const SampleLayout own = part.axes.sample(), &whole = first().layout();
-  const std::vector<std::int64_t> sizes = own.sizes({part.channels, first().shape().space}),
-                                  all = hdf5::c_strides(whole.sizes(first().shape()));
-  const std::int64_t channel_stride = all.front();
+  const SampleLayout own = part.axes.sample(), &all = first().layout();
+  const std::vector<std::int64_t> sizes = own.sizes({part.channels, shape.space}),
+                                  whole = hdf5::c_strides(all.sizes(shape));
+  const std::int64_t channel_stride = whole.front();
   std::vector<std::int64_t> strides;
   for (const char axis : own.axes())
-    strides.push_back(axis == 'C' || axis == 'V' ? channel_stride : all[*whole.position(axis)]);
+    strides.push_back(axis == 'C' || axis == 'V' ? channel_stride : whole[*all.position(axis)]);
   const auto as_bytes = [](float* p) { return reinterpret_cast<std::byte*>(p); };
   hdf5::copy_box(sizes, sizeof(float), {as_bytes(to.data()), hdf5::c_strides(sizes)},
                  {as_bytes(buffers.values.data() + part.first_channel * channel_stride), strides});

@@ -98,6 +98,13 @@ class DecodedRows {
   void read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
             RowBuffers& buffers) const;
 
+  /// Reads a window of a row's space, with only the chunks that hold any of it. The geometry does
+  /// not apply. Otherwise as read().
+  void read_window(std::int64_t row, const SpaceWindow& window, std::span<std::byte> out,
+                   RowBuffers& buffers) const;
+  /// Returns whether read_window() need not read or decode whole rows.
+  bool reads_windows() const;
+
   /// Throws Failure as read() does, for a row delivered without geometry before limits were known.
   void check_delivered(std::int64_t row, std::span<const std::byte> image) const;
 
@@ -112,8 +119,12 @@ class DecodedRows {
   Opened file_of(std::int64_t row) const;
   void read_file(const ArrayFile& file, std::int64_t first, std::int64_t count,
                  std::span<std::byte> out, RowBuffers& buffers) const;
-  void place_part(const ArrayFile::Part& part, std::int64_t row, std::span<const std::byte> stored,
-                  RowBuffers& buffers) const;
+  void read_stored(const ArrayFile& file, std::int64_t first, std::int64_t count,
+                   const SpaceWindow& window, RowBuffers& buffers) const;
+  void convert(const ArrayFile& file, std::int64_t row, std::int64_t place, std::int64_t count,
+               const SpaceWindow& window, RowBuffers& buffers) const;
+  void place_part(const ArrayFile::Part& part, std::int64_t row, const SampleShape& shape,
+                  std::span<const std::byte> stored, RowBuffers& buffers) const;
   void check_values(const ArrayFile& file, std::int64_t row, std::span<const float> image) const;
   void check_bytes(const ArrayFile& file, std::int64_t row, std::span<const std::byte> image) const;
   bool is_kept(std::size_t value) const;

@@ -54,6 +54,17 @@ std::vector<std::int64_t> SampleLayout::sizes(const SampleShape& shape) const {
   return out;
 }
 
+SpaceWindow SampleLayout::along_axes(const SpaceWindow& window, std::int64_t channels) const {
+  SpaceWindow out{std::vector<std::int64_t>(axes_.size(), 0),
+                  std::vector<std::int64_t>(axes_.size(), channels)};
+  const std::vector<std::size_t> space = space_axes();
+  for (std::size_t i = 0; i < space.size(); ++i) {
+    out.first[space[i]] = window.first[i];
+    out.size[space[i]] = window.size[i];
+  }
+  return out;
+}
+
 void flip(std::span<std::uint8_t> sample, const SampleShape& shape, const SampleLayout& layout,
           char axis, PixelType type) {
   const std::vector<std::int64_t> sizes = layout.sizes(shape);

@@ -13,6 +13,11 @@
 
 namespace vae_dist::arrays {
 
+/// A part of a sample's space: where it begins and its size, along each axis of SampleShape::space.
+struct SpaceWindow {
+  std::vector<std::int64_t> first, size;
+};
+
 /// The axes of a sample as letters, outermost first: C channels, D H W space, V values of a vector.
 class SampleLayout {
  public:
@@ -29,6 +34,10 @@ class SampleLayout {
   SampleShape shape(const std::vector<std::int64_t>& sizes) const;
   /// The reverse: the sizes of the axes, in this order.
   std::vector<std::int64_t> sizes(const SampleShape& shape) const;
+
+  /// Returns where a window of the space begins along each axis, and its sizes there; along C and V
+  /// it is the whole.
+  SpaceWindow along_axes(const SpaceWindow& window, std::int64_t channels) const;
 
   /// Returns the axes, in this order, that the model's axes [space...] are: D, H, W as far as there
   /// are such.

@@ -24,7 +24,8 @@ enum class Purpose : std::uint32_t {
   chunk_order = 9,
   window_order = 10,
   held_out = 11,
-  piece_order = 12
+  piece_order = 12,
+  crop = 13
 };
 
 using PhiloxKey = std::array<std::uint32_t, 2>;

@@ -146,6 +146,15 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
     return Contradiction{
         {"data.dequantize", "data.binarize"},
         "data.dequantize needs grey levels, which data.binarize removes; set one of them to none"};
+  for (const std::string& axis : config.data.flip)
+    if (axis != "D" && axis != "H" && axis != "W")
+      return Contradiction{
+          {"data.flip"},
+          base::text("data.flip holds '", axis, "', which is no axis of space: D, H or W")};
+  if (!config.data.random_crop.empty() && (config.data.crop || config.data.resize))
+    return Contradiction{{"data.random_crop", config.data.crop ? "data.crop" : "data.resize"},
+                         "data.random_crop and data.crop or data.resize both choose the size that "
+                         "the model sees; keep one of them"};
   for (const std::string& transform : config.data.transform)
     if (!base::Registry<base::Transform>::all().find(transform))
       return Contradiction{

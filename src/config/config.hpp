@@ -116,7 +116,9 @@ struct DataConfig {
   Dequantize dequantize = Dequantize::none;
   std::optional<std::int64_t> crop;
   std::optional<std::int64_t> resize;
+  std::vector<std::int64_t> random_crop;  // empty: null
   bool horizontal_flip = false;
+  std::vector<std::string> flip;  // axes of space; empty: none
   Cache cache = Cache::automatic;
   Order order = Order::automatic;
   Sections sections = Sections::automatic;

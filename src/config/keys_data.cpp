@@ -96,8 +96,22 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   section.key("resize", data.resize, "side of the square output in pixels; areas are averaged")
       .at_least(1)
       .at_most(1 << 16);
+  section
+      .key("random_crop", data.random_crop,
+           "size of the window of each sample that a step sees, along each axis of space, such as "
+           "[64, 64, 64]; drawn from run.seed anew every epoch; evaluations see the middle; null: "
+           "whole samples")
+      .at_least(1)
+      .empty_is("null")
+      .for_older_runs("null");
   section.key("horizontal_flip", data.horizontal_flip,
               "mirror each image with probability 1/2, drawn from run.seed anew every epoch");
+  section
+      .key("flip", data.flip,
+           "axes of space, such as [H, W], along each of which a sample is mirrored with "
+           "probability 1/2; [W] is horizontal_flip")
+      .empty_is("[]")
+      .for_older_runs("[]");
   section
       .choice(
           "cache", data.cache, words_of(data.cache),

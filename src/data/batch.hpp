@@ -16,7 +16,8 @@ struct Batch {
   BatchArray<std::uint8_t> pixels;    ///< [B, image], values of `type`, as copied to the device
   BatchArray<float> noise;            ///< [B, noise per sample], standard normal
   BatchArray<std::uint8_t>
-      mirrored;  ///< [B], 1 for images to mirror on the device; empty if none are
+      mirrored;  ///< [B], a bit for each axis along which the sample is to be mirrored on the
+                 ///< device, see kFlipAxes in batch_maker.hpp; empty if none is
   arrays::PixelType type = arrays::PixelType::uint8;
   double scale = 1.0;  ///< factor that brings the pixels to [0, 1]
 };

@@ -1,5 +1,7 @@
 #include "data/batch_maker.hpp"
 
+#include "data/random_crop.hpp"
+
 namespace vae_dist::data {
 
 Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const EpochOrder& order,
@@ -19,7 +21,7 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
   batch.scale = dataset.scale();
   batch.samples.resize(count);
   batch.pixels = {count * image_bytes, resources.memory};
-  if (plan.horizontal_flip && plan.flip_on_device) batch.mirrored = {count, resources.memory};
+  if (!plan.flips.empty() && plan.flip_on_device) batch.mirrored = {count, resources.memory};
   batch.noise = {count * noise_values, resources.memory};
   const auto make_sample = [&](std::size_t i) {
     const std::int64_t sample =
@@ -27,19 +29,27 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
     const auto key_index = static_cast<std::uint64_t>(sample);
     const auto image = std::span(batch.pixels).subspan(i * image_bytes, image_bytes);
     batch.samples[i] = sample;
+    const arrays::SpaceWindow window =
+        dataset.crops()
+            ? random_window(dataset.whole_space(), dataset.shape().space, plan.seed, epoch, sample)
+            : arrays::SpaceWindow();
     if (resources.images) {
-      dataset.finish().apply(resources.images(sample), epoch, sample, image);
+      dataset.finish_window(resources.images(sample), sample, window, image, epoch);
+    } else if (dataset.crops()) {
+      dataset.read_window(sample, window, image, epoch);
     } else {
       dataset.read(sample, image, epoch);
     }
     // Mirror after binarizing, so that an image binarized once and for all is mirrored as a whole.
-    const bool mirrors =
-        plan.horizontal_flip && (base::random_block(flip_key, key_index, 0, 0)[0] & 1) != 0;
-    if (!batch.mirrored.empty()) {
-      batch.mirrored.data()[i] = mirrors;
-    } else if (mirrors) {
-      arrays::flip(image, dataset.shape(), dataset.layout(), 'W', batch.type);
-    }
+    std::uint8_t mirrors = 0;
+    const std::uint32_t drawn = base::random_block(flip_key, key_index, 0, 0)[0];
+    for (std::size_t bit = 0; bit < kFlipAxes.size(); ++bit)
+      if (plan.flips.find(kFlipAxes[bit]) != std::string::npos && (drawn >> bit & 1) != 0) {
+        mirrors |= static_cast<std::uint8_t>(1U << bit);
+        if (!plan.flip_on_device)
+          arrays::flip(image, dataset.shape(), dataset.layout(), kFlipAxes[bit], batch.type);
+      }
+    if (!batch.mirrored.empty()) batch.mirrored.data()[i] = mirrors;
     base::fill_normal(noise_key, key_index, 0,
                       std::span(batch.noise).subspan(i * noise_values, noise_values));
   };

@@ -3,6 +3,8 @@
 // size, threads or time.
 #pragma once
 
+#include <string>
+
 #include "base/thread_team.hpp"
 #include "data/batch.hpp"
 #include "data/epoch_order.hpp"
@@ -15,9 +17,13 @@ struct BatchPlan : OrderPlan {
   std::int64_t first = 0,
                count = 0;  ///< positions [s*G + first, s*G + first + count) of the epoch's order
   std::int64_t noise_per_sample = 0;
-  bool horizontal_flip = false;  ///< mirrors each image with probability 1/2, chosen by the seed
-  bool flip_on_device = false;   ///< only mark the images to mirror, in Batch::mirrored
+  std::string flips;            ///< axes of space ("W", "HW"): along each of them a sample is
+                                ///< mirrored with probability 1/2, chosen by the seed
+  bool flip_on_device = false;  ///< only mark the samples to mirror, in Batch::mirrored
 };
+
+/// The axes along which samples can be mirrored. Bit i of Batch::mirrored is that of kFlipAxes[i].
+inline constexpr std::string_view kFlipAxes = "WHD";
 
 /// Returns the decoded image of a sample, before finishing. Valid until the batch is made.
 using DecodedImages = std::function<std::span<const std::byte>(std::int64_t sample)>;

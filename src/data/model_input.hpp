@@ -17,6 +17,8 @@ struct InputFormat {
   double low = 0.0, high = 1.0;  ///< `data.range`: the range that [0, 1] is mapped to
   std::shared_ptr<const Normaliser> normaliser = nullptr;  ///< instead of scale and range
   bool channels_last = true;                               ///< memory order of the result
+  std::string flips =
+      {};  ///< axes along which samples are mirrored on the device (BatchPlan::flips)
   c10::Device device = c10::kCPU;
   at::ScalarType type = at::kFloat;
 };

@@ -18,13 +18,17 @@
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
+#include "data/random_crop.hpp"
 #include "data/section_memory.hpp"
+#include "hdf5/copy_box.hpp"
 #include "hdf5/page_cache.hpp"
 
 namespace vae_dist::data {
 namespace {
 
+// Of very large samples fewer are inspected.
 constexpr std::int64_t kInspectedRows = 64;
+constexpr std::size_t kMostInspected = std::size_t{1} << 30;
 
 // Returns up to `count` indices, spread evenly over [0, total).
 std::vector<std::int64_t> spread_indices(std::int64_t total, std::int64_t count) {
@@ -177,7 +181,10 @@ struct SampleDataset::Store {
         {},
         base::hash_text(base::text(samples.stored_count(), " ", shape, " ", rows.layout().text()))};
     std::vector<std::byte> image(rows.image_bytes());
-    for (const std::int64_t stored_index : spread_indices(samples.stored_count(), kInspectedRows)) {
+    const auto of_bytes =
+        static_cast<std::int64_t>(kMostInspected / std::max<std::size_t>(1, rows.image_bytes()));
+    for (const std::int64_t stored_index : spread_indices(
+             samples.stored_count(), std::clamp<std::int64_t>(of_bytes, 1, kInspectedRows))) {
       read(stored_index, image);
       seen.fingerprint = base::hash_bytes(image.data(), image.size(), seen.fingerprint);
       seen.values.include(image, rows.type());
@@ -241,6 +248,8 @@ struct SampleDataset::Store {
   }
 
   mutable arrays::DecodedRows rows;
+  arrays::SampleShape shape;  // as the model sees them
+  std::vector<std::int64_t> random_crop;
   SampleRows samples;  // including held-out rows
   bool plain = false;
   std::shared_ptr<const Normalisation> normalisation;
@@ -262,6 +271,22 @@ struct SampleDataset::Store {
 
 SampleDataset::SampleDataset(std::shared_ptr<Store> store, SampleRows samples)
     : store_(std::move(store)), samples_(std::move(samples)) {}
+
+void SampleDataset::crop_at_random(Store& store, const SampleSource& source) {
+  const arrays::SampleShape& whole = store.rows.shape();
+  const std::vector<std::int64_t>& size = source.random_crop;
+  const auto text = [&] {
+    return base::text("data.random_crop is ", hdf5::shape_text(size), ", but ", store.rows.where(),
+                      " holds ", whole.plural(), " ", whole.text());
+  };
+  if (size.size() != whole.space.size())
+    throw base::BadInput(base::text(text(), ": it takes ", whole.space.size(),
+                                    " sizes, one for each axis of space"));
+  for (std::size_t axis = 0; axis < size.size(); ++axis)
+    if (size[axis] > whole.space[axis]) throw base::BadInput(text());
+  store.random_crop = size;
+  store.shape.space = size;
+}
 
 SampleDataset SampleDataset::open(const SampleSource& source) {
   arrays::DecodedRows rows(source.files, {source.datasets, source.layout});
@@ -291,6 +316,8 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
     store->block.range = {};
     store->rows.deliver(source.geometry, bytes);
   }
+  store->shape = store->rows.shape();
+  if (!source.random_crop.empty()) crop_at_random(*store, source);
   return SampleDataset(std::move(store), std::move(samples));
 }
 
@@ -310,7 +337,12 @@ SampleDataset SampleDataset::hold_out(double fraction, std::uint64_t seed) {
   return held_out;
 }
 
-const arrays::SampleShape& SampleDataset::shape() const { return store_->rows.shape(); }
+const arrays::SampleShape& SampleDataset::shape() const { return store_->shape; }
+bool SampleDataset::crops() const { return !store_->random_crop.empty(); }
+const std::vector<std::int64_t>& SampleDataset::whole_space() const {
+  return store_->rows.shape().space;
+}
+bool SampleDataset::reads_windows() const { return crops() && store_->rows.reads_windows(); }
 const arrays::SampleLayout& SampleDataset::layout() const { return store_->rows.layout(); }
 arrays::PixelType SampleDataset::type() const { return finish().type(); }
 double SampleDataset::scale() const { return finish().scale(); }
@@ -349,12 +381,46 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
         base::text("sample ", index, " is out of range; the number of samples is ", size()));
   base::require_bytes("SampleDataset::read", out.size(),
                       static_cast<std::size_t>(shape().values()) * bytes_of(type()));
+  if (crops())
+    return read_window(index, middle_window(whole_space(), store_->random_crop), out, epoch);
   if (in_memory()) return finish().apply(decoded(index), epoch, index, out);
   if (finish().copies())
     return store_->read(samples_.stored_index(index), std::as_writable_bytes(out));
   std::vector<std::byte> image(store_->rows.image_bytes());
   store_->read(samples_.stored_index(index), image);
   finish().apply(image, epoch, index, out);
+}
+
+void SampleDataset::read_window(std::int64_t index, const arrays::SpaceWindow& window,
+                                std::span<std::uint8_t> out, std::int64_t epoch) const {
+  if (in_memory()) return finish_window(decoded(index), index, window, out, epoch);
+  if (!reads_windows()) {
+    std::vector<std::byte> whole(store_->rows.image_bytes());
+    store_->read(samples_.stored_index(index), whole);
+    return finish_window(whole, index, window, out, epoch);
+  }
+  thread_local arrays::RowBuffers buffers;
+  std::vector<std::byte> part(static_cast<std::size_t>(shape().values()) *
+                              arrays::bytes_of(store_->rows.type()));
+  store_->rows.read_window(samples_.row(index), window, part, buffers);
+  finish().apply(part, epoch, index, out);
+}
+
+void SampleDataset::finish_window(std::span<const std::byte> decoded, std::int64_t index,
+                                  const arrays::SpaceWindow& window, std::span<std::uint8_t> out,
+                                  std::int64_t epoch) const {
+  if (!crops()) return finish().apply(decoded, epoch, index, out);
+  const arrays::DecodedRows& rows = store_->rows;
+  const std::size_t bytes = arrays::bytes_of(rows.type());
+  const arrays::SpaceWindow along = layout().along_axes(window, shape().channels);
+  const std::vector<std::int64_t> whole = hdf5::c_strides(layout().sizes(rows.shape()));
+  std::int64_t begin = 0;
+  for (std::size_t axis = 0; axis < whole.size(); ++axis) begin += along.first[axis] * whole[axis];
+  std::vector<std::byte> part(static_cast<std::size_t>(shape().values()) * bytes);
+  hdf5::copy_box(along.size, bytes,
+                 {decoded.data() + static_cast<std::size_t>(begin) * bytes, whole},
+                 {part.data(), hdf5::c_strides(along.size)});
+  finish().apply(part, epoch, index, out);
 }
 
 void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& all,

@@ -32,6 +32,8 @@ struct SampleSource {
   std::vector<std::int64_t> rows;    ///< empty = all, otherwise [first, past the last]
   std::optional<std::string> split;  ///< a split of Fuel's `split` attribute
   arrays::Geometry geometry;
+  std::vector<std::int64_t> random_crop;  ///< size of the windows that steps see, along each axis
+                                          ///< of space; empty = whole samples
   FinishOptions finish;
 };
 
@@ -52,7 +54,7 @@ class SampleDataset {
   SampleDataset hold_out(double fraction, std::uint64_t seed);
 
   std::int64_t size() const { return samples_.size(); }
-  const arrays::SampleShape& shape() const;
+  const arrays::SampleShape& shape() const;  ///< as the model sees them, after a random crop
   const arrays::SampleLayout& layout() const;
   arrays::PixelType type() const;  ///< of the values that read() returns
   /// Returns the factor that brings a value to [0, 1]. Throws BadInput if it cannot be determined.
@@ -73,8 +75,23 @@ class SampleDataset {
   void normalise(const Normalisation& normalisation);
 
   /// Reads sample `index` of [0, size()): shape().values() values of type() in layout() order, with
-  /// the random draws of `epoch` if there are any. Thread-safe.
+  /// the random draws of `epoch` if there are any; of samples that are cropped, the window in the
+  /// middle. Thread-safe.
   void read(std::int64_t index, std::span<std::uint8_t> out, std::int64_t epoch = 0) const;
+
+  /// Whether steps see windows of the samples, drawn at random.
+  bool crops() const;
+  /// The space of whole samples.
+  const std::vector<std::int64_t>& whole_space() const;
+  /// Whether a window can be read without reading its whole sample. Then streaming reads windows.
+  bool reads_windows() const;
+  /// Does the same as read() for this window of the sample.
+  void read_window(std::int64_t index, const arrays::SpaceWindow& window,
+                   std::span<std::uint8_t> out, std::int64_t epoch) const;
+  /// Does the same for a sample whose decoded values (see decoded()) are given.
+  void finish_window(std::span<const std::byte> decoded, std::int64_t index,
+                     const arrays::SpaceWindow& window, std::span<std::uint8_t> out,
+                     std::int64_t epoch) const;
 
   /// Returns a hash that is the same for every file with the same images. It depends on the shape,
   /// the count, and the values of up to 64 rows spread over the dataset.
@@ -123,6 +140,7 @@ class SampleDataset {
 
  private:
   struct Store;  // shared by a dataset and the part held out of it
+  static void crop_at_random(Store& store, const SampleSource& source);
   SampleDataset(std::shared_ptr<Store> store, SampleRows samples);
 
   std::shared_ptr<Store> store_;

@@ -18,8 +18,9 @@ struct Sample {
   at::Tensor noise =
       {};  ///< [B, Objective::noise_per_sample()]: standard normal noise, keyed by the sample
 
-  /// [B, 1, 1, 1] bool: the samples that are to be mirrored. Only in a batch that is still as its
-  /// file stores it.
+  /// [B, 1, ...] uint8, with as many axes as x: a bit for each axis of space along which the sample
+  /// is to be mirrored (W, H, D from the lowest on). Only in a batch that is still as its file
+  /// stores it.
   at::Tensor mirrored = {};
 
   Sample() = default;

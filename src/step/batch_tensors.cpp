@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "data/batch_maker.hpp"
 #include "device/queue_copy.hpp"
 
 namespace vae_dist::step {
@@ -20,19 +21,26 @@ at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& forma
 
 model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& format) {
   model::Sample out(data::stored_pixels(batch.pixels, format), noise_tensor(batch, format));
-  if (!batch.mirrored.empty())
+  if (!batch.mirrored.empty()) {
+    std::vector<std::int64_t> sizes(format.shape.space.size() + 2, 1);
+    sizes.front() = static_cast<std::int64_t>(batch.mirrored.size());
     out.mirrored = device::queue_copy(
-        at::from_blob(const_cast<std::uint8_t*>(batch.mirrored.data()),
-                      {static_cast<std::int64_t>(batch.mirrored.size()), 1, 1, 1}, at::kBool),
+        at::from_blob(const_cast<std::uint8_t*>(batch.mirrored.data()), sizes, at::kByte),
         format.device);
+  }
   return out;
 }
 
 model::Sample model_batch(const model::Sample& stored, const data::InputFormat& format) {
   at::Tensor images = data::model_input(stored.x, format);
-  if (stored.mirrored.defined())
-    images = at::where(stored.mirrored, images.flip({3}), images)
-                 .contiguous(images.suggest_memory_format());
+  // The axes of kFlipAxes lie from the last one of x on.
+  for (std::size_t bit = 0; stored.mirrored.defined() && bit < data::kFlipAxes.size(); ++bit) {
+    if (format.flips.find(data::kFlipAxes[bit]) == std::string::npos) continue;
+    const std::int64_t axis = images.dim() - 1 - static_cast<std::int64_t>(bit);
+    images =
+        at::where(stored.mirrored.bitwise_and(1 << bit).to(at::kBool), images.flip({axis}), images)
+            .contiguous(images.suggest_memory_format());
+  }
   return {images, stored.noise.to(format.type)};
 }
 

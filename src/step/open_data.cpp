@@ -55,6 +55,7 @@ data::SampleSource image_source(const config::Config& config, const config::Sour
   out.rows = source.rows;
   out.split = source.split;
   out.geometry = {config.data.crop, config.data.resize};
+  out.random_crop = config.data.random_crop;
   out.finish = {binarize(config.data.binarize),
                 config.data.dequantize == config::Dequantize::uniform,
                 static_cast<std::uint64_t>(config.run.seed)};
@@ -143,7 +144,9 @@ void choose_order(config::Config& config, RunData& data, bool whole, std::uint64
                   const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks) {
   config::DataConfig& keys = config.data;
   const bool decides = keys.order == config::Order::automatic;
-  if (decides) keys.order = whole ? config::Order::global : config::Order::sections;
+  // Where every window is read by itself, there is nothing to gain from an order of chunks.
+  const bool windows = !whole && data.train.reads_windows();
+  if (decides) keys.order = whole || windows ? config::Order::global : config::Order::sections;
   std::string why = decides && whole ? base::text("all images (", bytes_text(whole_bytes),
                                                   ") fit into the memory of every node")
                                      : "";
@@ -187,7 +190,7 @@ void choose_order(config::Config& config, RunData& data, bool whole, std::uint64
   } else {
     keys.sections = config::Sections::automatic;  // of no effect
     if (!keys.shuffle_window_chunks)
-      keys.shuffle_window_chunks = whole ? 0 : automatic_window(data.train, 1);
+      keys.shuffle_window_chunks = whole || windows ? 0 : automatic_window(data.train, 1);
   }
   data.order_reason = why;
 }
@@ -210,6 +213,7 @@ void warn_of_few_chunks(const data::SampleDataset& dataset, const config::Config
 
 void warn_of_streaming(const data::SampleDataset& dataset, const config::Config& config) {
   const hdf5::StoredRows& stored = dataset.rows().stored(0);
+  if (dataset.reads_windows()) return;
   if (stored.chunks_per_block() > 1)
     log::warn(base::text(
         dataset.rows().where(), " is stored in chunks ", hdf5::shape_text(stored.dataset().chunk()),
@@ -311,6 +315,10 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
   std::unique_ptr<comm::CpuCommunicator> node = world.make_node_communicator();
   comm::agree(all_ranks, [&] {
     data.emplace(RunData{open_source(config, training, "data.train"), std::nullopt, nullptr, ""});
+    for (const char axis : flips(config.data))
+      if (!data->train.layout().position(axis))
+        throw base::BadInput(base::text("data.flip mirrors along ", axis, ", but ",
+                                        data->train.description(), " has no such axis"));
     if (!validation.file.empty()) {
       data->validation = open_source(config, validation, "data.validation");
       if (data->validation->shape() != data->train.shape())
@@ -364,6 +372,13 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
   return std::move(*data);
 }
 
+std::string flips(const config::DataConfig& data) {
+  std::string out;
+  for (const std::string& axis : data.flip) out += axis;
+  if (data.horizontal_flip) out += 'W';
+  return out;
+}
+
 data::InputFormat input_format(const config::Config& config, const data::SampleDataset& dataset,
                                c10::Device device) {
   data::InputFormat format;
@@ -374,6 +389,7 @@ data::InputFormat input_format(const config::Config& config, const data::SampleD
   format.low = config.data.range[0];
   format.high = config.data.range[1];
   format.channels_last = config.train.channels_last;
+  format.flips = flips(config.data);
   format.device = device;
   format.type = config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat;
   if (dataset.normalisation()) {

@@ -43,6 +43,9 @@ void use_normalisation(data::SampleDataset& dataset, const std::string& kept);
 /// `data.reader_threads`, or this rank's share of the cores, but at most 4.
 std::int64_t reader_threads(const config::DataConfig& data, int ranks_of_node);
 
+/// Returns the axes along which samples are mirrored (data::BatchPlan::flips).
+std::string flips(const config::DataConfig& data);
+
 /// Returns the format in which the images of `dataset` are passed to the model.
 data::InputFormat input_format(const config::Config& config, const data::SampleDataset& dataset,
                                c10::Device device);

@@ -13,7 +13,7 @@ data::BatchPlan batch_plan(const BatchSource& source) {
   plan.first = source.plan.first_sample();
   plan.count = source.plan.samples_per_rank();
   plan.noise_per_sample = source.noise_per_sample;
-  plan.horizontal_flip = source.config.data.horizontal_flip;
+  plan.flips = flips(source.config.data);
   plan.flip_on_device = !source.device.is_cpu();
   return plan;
 }
@@ -21,6 +21,7 @@ data::BatchPlan batch_plan(const BatchSource& source) {
 std::shared_ptr<data::DecodedSource> decoded_source(const BatchSource& source, std::int64_t epoch,
                                                     std::int64_t step) {
   if (source.train.sections()) return source.train.sections();
+  if (source.train.reads_windows()) return nullptr;
   const data::OrderPlan order = order_plan(source.config, source.plan);
   if (source.train.in_memory() || order.window_chunks == 0) return nullptr;
   const std::int64_t threads = reader_threads(source.config.data, source.node.size());
@@ -40,7 +41,9 @@ std::shared_ptr<data::DecodedSource> decoded_source(const BatchSource& source, s
 // A GPU finishes a batch faster than one host thread makes the next one. On the CPU, the cores are
 // needed for the model.
 int maker_threads(const BatchSource& source) {
-  return source.device.is_cpu()
+  // Where windows of samples are read as the batch is made, reading takes the time.
+  const bool reads = source.train.reads_windows() && !source.train.in_memory();
+  return source.device.is_cpu() && !reads
              ? 1
              : static_cast<int>(reader_threads(source.config.data, source.node.size()));
 }

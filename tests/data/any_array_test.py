@@ -37,7 +37,7 @@ class AnyArray(unittest.TestCase):
         out = str(self.folder / "out.bin")
         done = subprocess.run([PROGRAM, "--plain", "nothing", *options, out, *map(str, files)], capture_output=True, text=True, timeout=HANGS_S)
         self.assertEqual(done.returncode, 0, done.stderr)
-        said = json.loads(done.stdout)
+        self.said = said = json.loads(done.stdout)
         return np.fromfile(out, np.float64).reshape(said["images"], *said["shape"])
 
     def refusal(self, *options, files):
@@ -166,6 +166,51 @@ class AnyArray(unittest.TestCase):
         with h5py.File(file, "w") as f:
             f["x"] = array
         self.assertRegex(self.refusal("--transform", "log", "--layout", "NCHW", files=[file]), r"row 3 holds a value that data\.transform cannot be applied to")
+
+    def test_random_crops_are_windows_of_the_samples(self):
+        """Windows are drawn by sample and epoch, and are the same whether samples lie in memory or only the chunks of a window are read."""
+        def window_of(whole, part):
+            """The place of the part in a volume whose values are all different."""
+            place = np.argwhere(whole[0] == part[0].flat[0])
+            self.assertEqual(len(place), 1)
+            corner = tuple(slice(i, i + size) for i, size in zip(place[0], part.shape[1:]))
+            np.testing.assert_array_equal(part, whole[(slice(None), *corner)])
+            return tuple(int(i) for i in place[0])
+
+        for layout, shape, size, storage in [("NCDHW", (9, 2, 6, 7, 8), (3, 4, 5), {"chunks": (1, 2, 2, 3, 4), "compression": "gzip"}),
+                                             ("NDHWC", (9, 6, 7, 8, 2), (3, 7, 1), {}), ("NCHW", (9, 3, 12, 10), (5, 4), {"chunks": (1, 1, 4, 4)}),
+                                             ("NW", (9, 30), (11,), {"chunks": (4, 30)}), ("HWN", (8, 9, 9), (2, 8), {})]:
+            array = self.random.permutation(np.prod(shape)).reshape(shape).astype("<f4")
+            file = self.folder / "crops.h5"
+            with h5py.File(file, "w") as f:
+                f.create_dataset("x", data=array, **storage)
+            whole = model_order(array, layout)
+            crop = [option for length in size for option in ("--random-crop", str(length))]
+            places = {}
+            for epoch in range(4):
+                made = [self.read("--dataset", "x", "--layout", layout, *crop, "--epoch", str(epoch), *how, files=[file]) for how in ([], ["--stream"])]
+                with self.subTest(layout=layout, epoch=epoch):
+                    np.testing.assert_array_equal(made[0], made[1])
+                    self.assertEqual(sorted(self.said["order"]), list(range(9)))
+                    for sample, part in zip(self.said["order"], made[0]):
+                        places.setdefault(sample, set()).add(window_of(whole[sample], part))
+            self.assertGreater(len(set.union(*places.values())), 9, "windows do not depend on the epoch and the sample")
+        self.assertRegex(self.refusal("--dataset", "x", "--layout", "HWN", "--random-crop", "2", files=[file]), r"random_crop is \[2\], but .* it takes 2 sizes")
+        self.assertRegex(self.refusal("--dataset", "x", "--layout", "HWN", "--random-crop", "2", "--random-crop", "10", files=[file]), r"random_crop is \[2, 10\], but .* images 1x8x9")
+
+    def test_flips_along_any_axis(self):
+        array = self.random.permutation(6 * 2 * 3 * 4 * 5).reshape(6, 2, 3, 4, 5).astype("<f4")
+        file = self.folder / "flips.h5"
+        with h5py.File(file, "w") as f:
+            f["x"] = array
+        seen = set()
+        for epoch in range(8):
+            got = self.read("--dataset", "x", "--layout", "NCDHW", "--random-crop", "3", "--random-crop", "4", "--random-crop", "5", "--flip", "DW", "--epoch", str(epoch), files=[file])
+            for sample, part in zip(self.said["order"], got):
+                which = [axes for axes in [(), (1,), (3,), (1, 3)] if np.array_equal(part, np.flip(array[sample], axes))]
+                self.assertEqual(len(which), 1)
+                seen.add(which[0])
+        self.assertEqual(seen, {(), (1,), (3,), (1, 3)})
 
 
 if __name__ == "__main__":

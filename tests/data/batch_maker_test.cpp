@@ -21,7 +21,7 @@ BatchPlan plan_of(std::int64_t global_batch) {
   plan.global_batch = global_batch;
   plan.count = global_batch;
   plan.noise_per_sample = 5;
-  plan.horizontal_flip = true;
+  plan.flips = "W";
   return plan;
 }
 
@@ -111,7 +111,7 @@ TEST_F(BatchMaker, PixelsAreThoseOfTheirSamples) {
   for (const std::uint64_t budget : {kAllInMemory, kNothingInMemory}) {
     const SampleDataset dataset = open(file_, budget);
     BatchPlan plan = plan_of(8);
-    plan.horizontal_flip = false;
+    plan.flips.clear();
     const Batch batch = make_batch(dataset, plan, 3, 1);
     EXPECT_EQ(batch.epoch, 3);
     EXPECT_EQ(batch.step, 1);

@@ -45,7 +45,7 @@ class ChunkRingTest : public ImageFileTest {
     plan.first = kBatch * rank / ranks;
     plan.count = kBatch * (rank + 1) / ranks - plan.first;
     plan.noise_per_sample = 2;
-    plan.horizontal_flip = true;
+    plan.flips = "W";
     return plan;
   }
 

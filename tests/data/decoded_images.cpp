@@ -2,9 +2,12 @@
 // result of another reader:
 //   decoded_images [--integers D] [--dataset D] [--layout L] [--rows A:B] [--split S] [--crop N]
 //   [--resize N] [--stream] [--threads N] [--scale X] [--annotation D] [--plain nothing | deviation
-//   | range] [--transform T]... OUT.bin FILE...
+//   | range] [--transform T]... [--random-crop S]... [--flip AXES] [--epoch E] OUT.bin FILE...
 // --dataset and --transform may be repeated. With --plain the values are numbers of any range, and
 // what is written is what the model sees of them: [N, C, space...] as float64, normalised by that.
+// With
+// --random-crop, once for each axis of space, it is what a training step sees: all samples as one
+// batch of this epoch, in its order, which the JSON object gives as "order".
 // OUT.bin receives all images in order or, with --annotation, the rows of that dataset for these
 // images, as float64 (--integers: as int64); its names go to stderr. A JSON object on stdout says
 // what was found and how many chunks were decoded.
@@ -15,6 +18,7 @@
 #include "base/descriptor_limit.hpp"
 #include "base/error.hpp"
 #include "data/annotation_rows.hpp"
+#include "data/batch_maker.hpp"
 #include "data/channel_statistics.hpp"
 #include "data/model_input.hpp"
 
@@ -26,7 +30,8 @@ namespace {
 // Returns what the model sees of the samples, in their order.
 std::vector<double> as_model_sees(SampleDataset& dataset,
                                   const std::vector<std::string>& transforms, const std::string& by,
-                                  std::int64_t threads) {
+                                  std::int64_t threads, BatchPlan plan, std::int64_t epoch,
+                                  std::vector<std::int64_t>& order) {
   const auto self = comm::make_self_communicator();
   const Normalisation numbers =
       normalisation_of(channel_statistics(dataset, transforms, *self, threads), transforms,
@@ -43,6 +48,13 @@ std::vector<double> as_model_sees(SampleDataset& dataset,
   format.normaliser =
       std::make_shared<Normaliser>(numbers, format.shape.space.size() + 2, c10::kCPU, at::kDouble);
   std::vector<double> out;
+  if (dataset.crops()) {
+    plan.global_batch = plan.count = dataset.size();
+    const Batch batch = make_batch(dataset, plan, epoch, 0);
+    order = batch.samples;
+    const at::Tensor x = model_input(batch.pixels, format);
+    return {x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel()};
+  }
   std::vector<std::uint8_t> sample(dataset.image_bytes());
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     dataset.read(i, sample);
@@ -62,6 +74,10 @@ int run(const std::vector<std::string>& arguments) {
   SampleSource source;
   std::string out, annotation, integers, plain;
   std::vector<std::string> transforms;
+  std::vector<std::int64_t> order;
+  BatchPlan plan;
+  std::int64_t epoch = 0;
+  plan.seed = 7;
   bool stream = false;
   std::int64_t threads = 1;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -72,6 +88,9 @@ int run(const std::vector<std::string>& arguments) {
       const std::string& value = arguments.at(++i);
       if (name == "--dataset") source.datasets.push_back(value);
       if (name == "--plain") plain = value;
+      if (name == "--random-crop") source.random_crop.push_back(std::stoll(value));
+      if (name == "--flip") plan.flips = value;
+      if (name == "--epoch") epoch = std::stoll(value);
       if (name == "--transform") transforms.push_back(value);
       if (name == "--layout") source.layout = value;
       if (name == "--annotation") annotation = value;
@@ -113,7 +132,8 @@ int run(const std::vector<std::string>& arguments) {
     for (const std::string& name : rows.names) std::cerr << name << "\n";
   }
   if (source.plain) {
-    const std::vector<double> values = as_model_sees(dataset, transforms, plain, threads);
+    const std::vector<double> values =
+        as_model_sees(dataset, transforms, plain, threads, plan, epoch, order);
     file.write(reinterpret_cast<const char*>(values.data()),
                static_cast<std::streamsize>(values.size() * sizeof(double)));
   }
@@ -129,9 +149,11 @@ int run(const std::vector<std::string>& arguments) {
   std::string doubts;
   for (const std::string& doubt : dataset.doubts())
     doubts += base::text(doubts.empty() ? "\"" : ", \"", doubt, "\"");
-  std::cout << "{\"doubts\": [" << doubts << "], \"images\": " << dataset.size()
-            << ", \"layout\": \"" << dataset.layout().text() << "\", \"shape\": ["
-            << sizes_text(dataset.shape()) << "], \"type\": \""
+  std::string places;
+  for (const std::int64_t sample : order) places += base::text(places.empty() ? "" : ", ", sample);
+  std::cout << "{\"order\": [" << places << "], \"doubts\": [" << doubts
+            << "], \"images\": " << dataset.size() << ", \"layout\": \"" << dataset.layout().text()
+            << "\", \"shape\": [" << sizes_text(dataset.shape()) << "], \"type\": \""
             << (dataset.type() == arrays::PixelType::uint8 ? "uint8" : "float32")
             << "\", \"scale\": " << dataset.scale()
             << ", \"chunks_decoded\": " << dataset.rows().chunks_decoded()

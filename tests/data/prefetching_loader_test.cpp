@@ -21,7 +21,7 @@ BatchPlan plan_of_rank_one() {
   plan.first = 3;
   plan.count = 3;
   plan.noise_per_sample = 4;
-  plan.horizontal_flip = true;
+  plan.flips = "W";
   return plan;
 }
 

@@ -22,7 +22,7 @@ TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
     data::BatchPlan plan;
     plan.seed = 1265;
     plan.global_batch = plan.count = 24;
-    plan.horizontal_flip = true;
+    plan.flips = "HW";
     data::BatchPlan later = plan;
     later.flip_on_device = true;
     for (const bool channels_last : {true, false}) {
@@ -30,7 +30,8 @@ TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
                                      .layout = layout,
                                      .scale = dataset.scale(),
                                      .low = -1,
-                                     .channels_last = channels_last};
+                                     .channels_last = channels_last,
+                                     .flips = "HW"};
       for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
         const data::Batch mirrored = data::make_batch(dataset, plan, epoch, 0),
                           plain = data::make_batch(dataset, later, epoch, 0);

@@ -180,7 +180,7 @@ TEST_F(CapturedStepTest, GivesEachStepItsOwnOutcome) {
 
 // The recording reads bytes as they are stored, and which of them are to be mirrored.
 TEST_F(CapturedStepTest, MakesTheModelsInputInsideTheRecording) {
-  const data::InputFormat format{.shape = kSmallShape, .type = at::kDouble};
+  const data::InputFormat format{.shape = kSmallShape, .flips = "W", .type = at::kDouble};
   Rank eager(small_config(), 2, *self_), captured(small_config(), 2, *self_);
   captured.learner().record_steps(std::make_unique<Rerunning>(counts_), true);
   int prepared_outside = 0;
@@ -192,7 +192,8 @@ TEST_F(CapturedStepTest, MakesTheModelsInputInsideTheRecording) {
   for (std::int64_t number = 0; number < 7; ++number) {
     model::Sample stored((images_of_step(number) * 255).to(at::kByte),
                          noise_of_step(number, at::kFloat));
-    stored.mirrored = (at::arange(kSmallBatch).view({-1, 1, 1, 1}) + number) % 3 == 0;
+    stored.mirrored =
+        ((at::arange(kSmallBatch).view({-1, 1, 1, 1}) + number) % 3 == 0).to(at::kByte);
     EXPECT_EQ(captured.learner().step(stored, 0.005, {kSmallKldFactor, 0}).get(),
               eager.learner().step(model_batch(stored, format), 0.005, {kSmallKldFactor, 0}).get())
         << "step " << number;
