@@ -49,6 +49,20 @@ std::string kind_of(const ArrayFile::Part& part) {
 
 ArrayFile::ArrayFile(const std::string& name, const ArrayChoice& choice, bool may_close) {
   const hdf5::Hdf5File file = hdf5::Hdf5File::open(name);
+  if (choice.datasets.size() == 1 && hdf5::SparseRows::is_at(file, choice.datasets.front())) {
+    sparse_path_ = choice.datasets.front();
+    sparse_ = std::make_unique<hdf5::SparseRows>(file, sparse_path_);
+    if (choice.layout != "auto" && choice.layout != "NV")
+      throw base::BadInput(base::text(where(),
+                                      " is a sparse matrix, whose rows are vectors (layout "
+                                      "NV), not ",
+                                      choice.layout));
+    shape_ = {sparse_->columns(), {}};
+    layout_ = SampleLayout("V");
+    if (rows() == 0 || shape_.values() == 0)
+      throw base::BadInput(base::text(where(), ": there are no vectors in it"));
+    return;
+  }
   std::vector<hdf5::Hdf5Dataset> datasets;
   for (const std::string& path : choice.datasets) datasets.push_back(file.dataset(path));
   if (datasets.empty()) datasets.push_back(only_candidate(file, choice.layout));
@@ -86,6 +100,7 @@ ArrayFile::ArrayFile(const std::string& name, const ArrayChoice& choice, bool ma
 }
 
 hdf5::RowBlocks ArrayFile::blocks() const {
+  if (sparse_) return sparse_->blocks();
   hdf5::RowBlocks longest = first().blocks();
   for (const Part& part : parts_)
     if (part.stored->blocks().longest() > longest.longest()) longest = part.stored->blocks();
@@ -93,17 +108,22 @@ hdf5::RowBlocks ArrayFile::blocks() const {
 }
 
 bool ArrayFile::holds_bytes() const {
-  return std::all_of(parts_.begin(), parts_.end(),
-                     [](const Part& part) { return part.stored->number().is_byte(); });
+  return !sparse_ && std::all_of(parts_.begin(), parts_.end(),
+                                 [](const Part& part) { return part.stored->number().is_byte(); });
 }
 
 std::string ArrayFile::where() const {
+  if (sparse_) return base::text(sparse_->values().dataset().file(), ":/", sparse_path_);
   std::string out = place_of(first().dataset());
   for (std::size_t i = 1; i < parts_.size(); ++i) out += ", " + parts_[i].stored->dataset().path();
   return out;
 }
 
 void ArrayFile::require_alike(const ArrayFile& other) const {
+  if (!sparse_ != !other.sparse_ || (sparse_ && shape_ != other.shape_))
+    throw base::BadInput(base::text("the files do not hold the same kind of ", shape_.plural(),
+                                    ": ", where(), " has ", shape_.text(), " values, ",
+                                    other.where(), " has ", other.shape_.text()));
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const Part &here = parts_[i], &there = other.parts_[i];
     if (here.axes == there.axes && here.row_shape() == there.row_shape() &&

@@ -9,6 +9,7 @@
 
 #include "arrays/array_axes.hpp"
 #include "hdf5/file.hpp"
+#include "hdf5/sparse_rows.hpp"
 #include "hdf5/stored_rows.hpp"
 
 namespace vae_dist::arrays {
@@ -39,8 +40,14 @@ class ArrayFile {
   ArrayFile(const std::string& file, const ArrayChoice& choice, bool may_close);
 
   const std::vector<Part>& parts() const { return parts_; }
-  const hdf5::StoredRows& first() const { return *parts_.front().stored; }
-  std::int64_t rows() const { return first().rows(); }
+  /// The first dataset; of a sparse matrix, that of its entries' values.
+  const hdf5::StoredRows& first() const {
+    return sparse_ ? sparse_->values() : *parts_.front().stored;
+  }
+  std::int64_t rows() const { return sparse_ ? sparse_->rows() : first().rows(); }
+  /// The sparse matrix whose rows the samples are, as vectors; null: they are stored densely. Then
+  /// there are no parts.
+  const hdf5::SparseRows* sparse() const { return sparse_.get(); }
   hdf5::RowBlocks blocks() const;
 
   /// The samples: of one dataset as it stores them, of several with the channels first.
@@ -56,6 +63,8 @@ class ArrayFile {
 
  private:
   std::vector<Part> parts_;
+  std::unique_ptr<hdf5::SparseRows> sparse_;
+  std::string sparse_path_;
   SampleShape shape_;
   SampleLayout layout_;
 };

@@ -62,7 +62,8 @@ DecodedRows::DecodedRows(const std::vector<std::string>& files, const ArrayChoic
     return arrays;
   };
   const auto first_file = open(files.front());
-  if (first_file->parts().front().axes.sample_axes().empty() && files.size() > kInspectedFiles) {
+  if (!first_file->sparse() && first_file->parts().front().axes.sample_axes().empty() &&
+      files.size() > kInspectedFiles) {
     lazy_ = std::make_shared<LazyFiles>();
     lazy_->choice = choice;
     rows_ = static_cast<std::int64_t>(files.size());
@@ -94,6 +95,8 @@ void DecodedRows::limit(const ValueLimits& limits, std::string reason) {
 std::vector<std::string> DecodedRows::source_files() const {
   if (lazy_) return files_;
   std::vector<std::string> out;
+  for (const Opened& file : opened_)
+    if (file.arrays->sparse()) out.push_back(file.arrays->first().dataset().file());
   for (const Opened& file : opened_)
     for (const ArrayFile::Part& part : file.arrays->parts())
       for (const std::string& source : part.stored->dataset().source_files())
@@ -143,7 +146,7 @@ std::int64_t DecodedRows::equal_blocks_from(std::int64_t row, std::int64_t last)
 }
 
 bool DecodedRows::reads_single_rows() const {
-  return lazy_ || std::all_of(opened_.begin(), opened_.end(), [](const Opened& file) {
+  return lazy_ || packs() || std::all_of(opened_.begin(), opened_.end(), [](const Opened& file) {
            return std::all_of(file.arrays->parts().begin(), file.arrays->parts().end(),
                               [](const auto& part) { return part.stored->reads_single_rows(); });
          });
@@ -155,6 +158,8 @@ std::uint64_t DecodedRows::stored_bytes() const {
   for (std::size_t i = 0; i < looked_at; ++i)
     for (const ArrayFile::Part& part : opened(i).parts())
       bytes += part.stored->dataset().stored_bytes();
+  for (std::size_t i = 0; i < looked_at; ++i)
+    if (opened(i).sparse()) bytes += 2 * opened(i).first().dataset().stored_bytes();
   return bytes * files_.size() / looked_at;
 }
 
@@ -162,14 +167,71 @@ std::int64_t DecodedRows::chunks_decoded() const {
   std::int64_t sum = 0;
   for (const Opened& file : opened_)
     for (const ArrayFile::Part& part : file.arrays->parts()) sum += part.stored->counts().chunks;
+  for (const Opened& file : opened_)
+    if (file.arrays->sparse()) sum += file.arrays->first().counts().chunks;
   return sum;
 }
 
 void DecodedRows::will_need(std::int64_t first, std::int64_t count) const {
   if (lazy_) return;
   const Opened file = file_of(first);
+  if (file.arrays->sparse()) file.arrays->sparse()->will_need(first - file.first, count);
   for (const ArrayFile::Part& part : file.arrays->parts())
     part.stored->will_need(first - file.first, count);
+}
+
+std::size_t DecodedRows::packed_bytes(std::int64_t first, std::int64_t count) const {
+  if (!packs()) return static_cast<std::size_t>(count) * image_bytes();
+  if (count == 0) return 0;
+  const Opened file = file_of(first);
+  return static_cast<std::size_t>(file.arrays->sparse()->entries(first - file.first, count)) *
+         sizeof(hdf5::SparseEntry);
+}
+
+void DecodedRows::read_packed(std::int64_t first, std::int64_t count, std::span<std::byte> out,
+                              RowBuffers& buffers) const {
+  if (!packs()) return read(first, count, out, buffers);
+  if (count == 0) return;
+  const Opened file = file_of(first);
+  base::require_bytes("DecodedRows::read_packed", out.size(), packed_bytes(first, count));
+  // The memory is that of bytes; entries are made elsewhere and copied.
+  std::vector<hdf5::SparseEntry> entries(out.size() / sizeof(hdf5::SparseEntry));
+  file.arrays->sparse()->read(first - file.first, count, entries, buffers.decode);
+  std::memcpy(out.data(), entries.data(), out.size());
+  for (std::int64_t row = 0; row < count; ++row)
+    check_entries(*file.arrays, first - file.first + row,
+                  std::span<const std::byte>(out).subspan(packed_bytes(first, row),
+                                                          packed_bytes(first + row, 1)));
+}
+
+void DecodedRows::unpack(std::span<const std::byte> packed, std::span<std::byte> out) const {
+  std::fill(out.begin(), out.end(), std::byte{});
+  for (std::size_t at = 0; at < packed.size(); at += sizeof(hdf5::SparseEntry)) {
+    hdf5::SparseEntry entry;
+    std::memcpy(&entry, packed.data() + at, sizeof entry);
+    std::memcpy(out.data() + entry.column * sizeof(float), &entry.value, sizeof(float));
+  }
+}
+
+std::size_t DecodedRows::longest_block_bytes() const {
+  if (!packs()) return static_cast<std::size_t>(longest_block()) * image_bytes();
+  std::size_t longest = 0;
+  for (const Opened& file : opened_) {
+    const std::int64_t rows = file.arrays->rows(), block = file.arrays->blocks().block;
+    for (std::int64_t row = 0; row < rows; row += block)
+      longest = std::max(longest, packed_bytes(file.first + row, std::min(block, rows - row)));
+  }
+  return longest;
+}
+
+// Entries beyond the limits; a value that is left out is 0, which all limits allow.
+void DecodedRows::check_entries(const ArrayFile& file, std::int64_t row,
+                                std::span<const std::byte> packed) const {
+  for (std::size_t at = 0; at < packed.size(); at += sizeof(hdf5::SparseEntry)) {
+    hdf5::SparseEntry entry;
+    std::memcpy(&entry, packed.data() + at, sizeof entry);
+    if (!limits_.allows(entry.value)) refuse_value(file, row, entry.value, entry.column);
+  }
 }
 
 void DecodedRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
@@ -179,8 +241,16 @@ void DecodedRows::read(std::int64_t first, std::int64_t count, std::span<std::by
   while (count > 0) {
     const Opened file = file_of(first);
     const std::int64_t now = std::min(count, file.first + file.arrays->rows() - first);
-    read_file(*file.arrays, first - file.first, now,
-              out.first(static_cast<std::size_t>(now) * image_bytes()), buffers);
+    if (packs()) {
+      buffers.packed.resize(packed_bytes(first, now));
+      read_packed(first, now, buffers.packed, buffers);
+      for (std::int64_t row = 0; row < now; ++row)
+        unpack(std::span<const std::byte>(buffers.packed)
+                   .subspan(packed_bytes(first, row), packed_bytes(first + row, 1)),
+               out.subspan(static_cast<std::size_t>(row) * image_bytes(), image_bytes()));
+    } else
+      read_file(*file.arrays, first - file.first, now,
+                out.first(static_cast<std::size_t>(now) * image_bytes()), buffers);
     out = out.subspan(static_cast<std::size_t>(now) * image_bytes());
     first += now;
     count -= now;
@@ -245,10 +315,11 @@ void DecodedRows::read_window(std::int64_t row, const SpaceWindow& window, std::
 }
 
 bool DecodedRows::reads_windows() const {
-  return std::all_of(first().parts().begin(), first().parts().end(), [](const auto& part) {
-    return part.stored->reads_single_rows() ||
-           (part.stored->chunks_per_block() > 1 && part.stored->blocks().longest() == 1);
-  });
+  return !packs() &&
+         std::all_of(first().parts().begin(), first().parts().end(), [](const auto& part) {
+           return part.stored->reads_single_rows() ||
+                  (part.stored->chunks_per_block() > 1 && part.stored->blocks().longest() == 1);
+         });
 }
 
 // The stored rows of each dataset lie one behind the other in buffers.stored.

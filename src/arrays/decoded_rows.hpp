@@ -27,6 +27,7 @@ struct RowRange {
 struct RowBuffers {
   hdf5::DecodeBuffers decode;
   std::vector<std::byte> stored;
+  std::vector<std::byte> packed;
   std::vector<float> part, values, resized;
   std::optional<ImageResizer> resizer;
 };
@@ -57,6 +58,21 @@ class DecodedRows {
   }
   /// The format of the stored values; of several datasets, that of the first one.
   const hdf5::StoredNumber& number() const { return first().first().number(); }
+
+  /// Returns whether rows are kept in memory in another form than they are delivered: the entries
+  /// of a sparse matrix, as many as a row has. Otherwise packed rows are those that read()
+  /// delivers.
+  bool packs() const { return first().sparse() != nullptr; }
+  /// Returns the bytes of rows [first, first + count) of one file in that form.
+  std::size_t packed_bytes(std::int64_t first, std::int64_t count) const;
+  /// Does the same as read() with packed rows: packed_bytes(first, count). The rows must lie in one
+  /// file if packs().
+  void read_packed(std::int64_t first, std::int64_t count, std::span<std::byte> out,
+                   RowBuffers& buffers) const;
+  /// Turns a packed row into what read() delivers, image_bytes(). Only if packs().
+  void unpack(std::span<const std::byte> packed, std::span<std::byte> out) const;
+  /// Returns the packed bytes of the rows of the longest block.
+  std::size_t longest_block_bytes() const;
   const std::vector<std::string>& files() const { return files_; }
   std::string where() const;  ///< "a.h5:/imgs", "a.h5:/imgs and 2 more files"
 
@@ -126,6 +142,8 @@ class DecodedRows {
   void place_part(const ArrayFile::Part& part, std::int64_t row, const SampleShape& shape,
                   std::span<const std::byte> stored, RowBuffers& buffers) const;
   void check_values(const ArrayFile& file, std::int64_t row, std::span<const float> image) const;
+  void check_entries(const ArrayFile& file, std::int64_t row,
+                     std::span<const std::byte> packed) const;
   void check_bytes(const ArrayFile& file, std::int64_t row, std::span<const std::byte> image) const;
   bool is_kept(std::size_t value) const;
   [[noreturn]] void refuse_value(const ArrayFile& file, std::int64_t row, float value,

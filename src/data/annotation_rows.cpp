@@ -19,7 +19,7 @@ class AnnotationFiles {
     for (std::size_t i = 0; i < rows.opened_files(); ++i) {
       hdf5::Hdf5Dataset part = rows.file(i).dataset(path);
       const std::vector<std::int64_t>& shape = part.shape();
-      const std::int64_t images = rows.stored(i).rows();
+      const std::int64_t images = rows.opened(i).rows();
       if (!part.number())
         throw base::BadInput(base::text(part.where(), " holds ", part.type_name(),
                                         " values; labels and factors must be plain numbers"));

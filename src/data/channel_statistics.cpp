@@ -93,7 +93,12 @@ class Reader {
   explicit Reader(const SampleDataset& dataset) : dataset_(dataset) {}
 
   std::span<const std::byte> read(std::int64_t sample) {
-    if (dataset_.in_memory()) return dataset_.decoded(sample);
+    if (dataset_.in_memory() && !dataset_.rows().packs()) return dataset_.decoded(sample);
+    if (dataset_.in_memory()) {
+      rows_.resize(dataset_.rows().image_bytes());
+      dataset_.rows().unpack(dataset_.decoded(sample), rows_);
+      return rows_;
+    }
     const std::size_t bytes = dataset_.rows().image_bytes();
     const std::int64_t row = dataset_.samples().row(sample);
     if (row < range_.first || row >= range_.last) {

@@ -77,8 +77,7 @@ ChunkRing::ChunkRing(const SampleDataset& dataset, const Options& options,
   // Room for one global batch: its samples, and the windows in which it begins and ends.
   const std::int64_t window = std::min(options_.order.window_chunks, chunks_->count());
   slots_ = chunks_that_hold(*chunks_, options_.order.global_batch) + 1 + 2 * window;
-  slot_bytes_ =
-      static_cast<std::size_t>(dataset_.rows().longest_block()) * dataset_.rows().image_bytes();
+  slot_bytes_ = dataset_.rows().longest_block_bytes();
   slot_bytes_ = (slot_bytes_ + 63) / 64 * 64;
   const std::size_t header = static_cast<std::size_t>(ranks_) * sizeof(Rank) +
                              (static_cast<std::size_t>(slots_) * sizeof(Turn) + 63) / 64 * 64;
@@ -135,9 +134,9 @@ arrays::RowRange ChunkRing::rows_with(std::int64_t sample) const {
 void ChunkRing::decode(std::int64_t chunk, std::span<std::byte> to,
                        arrays::RowBuffers& buffers) const {
   const arrays::RowRange rows = rows_with(chunks_->first_sample(chunk));
-  dataset_.rows().read(
-      rows.first, rows.size(),
-      to.first(static_cast<std::size_t>(rows.size()) * dataset_.rows().image_bytes()), buffers);
+  dataset_.rows().read_packed(rows.first, rows.size(),
+                              to.first(dataset_.rows().packed_bytes(rows.first, rows.size())),
+                              buffers);
 }
 
 void ChunkRing::will_need(std::int64_t chunk) const {
@@ -252,22 +251,18 @@ void ChunkRing::need(const EpochOrder& order, std::int64_t epoch, std::int64_t f
   held_.clear();
   for (std::int64_t turn = from; turn < to; ++turn) {
     wait_until_ready(turn);
-    const std::int64_t chunk = windows.piece(turn - before).chunk,
-                       sample = chunks_->first_sample(chunk),
-                       stored_index = dataset_.samples().stored_index(sample);
-    held_[chunk] = {slot(turn), stored_index - (dataset_.samples().row_at(stored_index) -
-                                                rows_with(sample).first)};
+    const std::int64_t chunk = windows.piece(turn - before).chunk;
+    held_[chunk] = {slot(turn), rows_with(chunks_->first_sample(chunk)).first};
   }
   held_turns_ = {from, to};
 }
 
 std::span<const std::byte> ChunkRing::image(std::int64_t sample) const {
   const Held& chunk = held_.at(chunks_->chunk_of(sample));
-  const std::size_t bytes = dataset_.rows().image_bytes();
-  return {chunk.images + static_cast<std::size_t>(dataset_.samples().stored_index(sample) -
-                                                  chunk.first_index) *
-                             bytes,
-          bytes};
+  const std::int64_t row = dataset_.samples().row(sample);
+  const arrays::DecodedRows& rows = dataset_.rows();
+  return {chunk.images + rows.packed_bytes(chunk.first_row, row - chunk.first_row),
+          rows.packed_bytes(row, 1)};
 }
 
 std::int64_t ChunkRing::chunks_decoded() const {

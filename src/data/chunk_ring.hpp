@@ -84,7 +84,7 @@ class ChunkRing : public DecodedSource {
   // What the last need() waited for: the turns and, for each chunk, where its images begin.
   struct Held {
     const std::byte* images;
-    std::int64_t first_index;  // stored index of the first image; see SampleRows
+    std::int64_t first_row;
   };
   WindowOrder::Turns held_turns_;
   std::unordered_map<std::int64_t, Held> held_;

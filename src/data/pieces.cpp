@@ -16,24 +16,30 @@ arrays::RowRange rows_of(const Piece& piece, const SampleRows& samples) {
 }  // namespace
 
 std::size_t bytes_of(const Piece& piece, const SampleDataset& dataset) {
-  return static_cast<std::size_t>(piece.size()) * dataset.rows().image_bytes();
+  const arrays::DecodedRows& rows = dataset.rows();
+  if (!rows.packs()) return static_cast<std::size_t>(piece.size()) * rows.image_bytes();
+  std::size_t bytes = 0;
+  for (std::int64_t sample = piece.first; sample < piece.last; ++sample)
+    bytes += rows.packed_bytes(dataset.samples().row(sample), 1);
+  return bytes;
 }
 
 void read_piece(const Piece& piece, const SampleDataset& dataset, std::span<std::byte> out,
                 arrays::RowBuffers& buffers) {
   base::require_bytes("read_piece", out.size(), bytes_of(piece, dataset));
-  const arrays::RowRange rows = rows_of(piece, dataset.samples());
-  if (rows.size() == piece.size())
-    return dataset.rows().read(rows.first, rows.size(), out, buffers);
-  const std::size_t image_bytes = dataset.rows().image_bytes();
-  std::vector<std::byte> all(static_cast<std::size_t>(rows.size()) * image_bytes);
-  dataset.rows().read(rows.first, rows.size(), all, buffers);
-  for (std::int64_t i = 0; i < piece.size(); ++i)
-    std::memcpy(
-        out.data() + static_cast<std::size_t>(i) * image_bytes,
-        all.data() + static_cast<std::size_t>(dataset.samples().row(piece.first + i) - rows.first) *
-                         image_bytes,
-        image_bytes);
+  const arrays::RowRange range = rows_of(piece, dataset.samples());
+  const arrays::DecodedRows& rows = dataset.rows();
+  if (range.size() == piece.size())
+    return rows.read_packed(range.first, range.size(), out, buffers);
+  std::vector<std::byte> all(rows.packed_bytes(range.first, range.size()));
+  rows.read_packed(range.first, range.size(), all, buffers);
+  std::byte* to = out.data();
+  for (std::int64_t sample = piece.first; sample < piece.last; ++sample) {
+    const std::int64_t row = dataset.samples().row(sample);
+    const std::size_t bytes = rows.packed_bytes(row, 1);
+    std::memcpy(to, all.data() + rows.packed_bytes(range.first, row - range.first), bytes);
+    to += bytes;
+  }
 }
 
 void will_need(const Piece& piece, const SampleDataset& dataset) {
@@ -42,17 +48,18 @@ void will_need(const Piece& piece, const SampleDataset& dataset) {
 }
 
 PieceIndex::PieceIndex(const SampleDataset& dataset)
-    : chunks_(dataset.chunks()), image_bytes_(dataset.rows().image_bytes()) {}
+    : chunks_(dataset.chunks()), dataset_(&dataset) {}
 
 void PieceIndex::add(const Piece& piece, const std::byte* images) {
   pieces_[piece.chunk].push_back({piece, images});
 }
 
 std::span<const std::byte> PieceIndex::image(std::int64_t sample) const {
+  const arrays::DecodedRows& rows = dataset_->rows();
   for (const Decoded& d : pieces_.at(chunks_.chunk_of(sample)))
     if (d.piece.first <= sample && sample < d.piece.last)
-      return {d.images + static_cast<std::size_t>(sample - d.piece.first) * image_bytes_,
-              image_bytes_};
+      return {d.images + bytes_of({d.piece.chunk, d.piece.first, sample}, *dataset_),
+              rows.packed_bytes(dataset_->samples().row(sample), 1)};
   throw std::out_of_range("this rank does not hold the sample");
 }
 

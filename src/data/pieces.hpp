@@ -40,7 +40,7 @@ class PieceIndex {
     const std::byte* images;
   };
   SampleChunks chunks_;
-  std::size_t image_bytes_;
+  const SampleDataset* dataset_;  // outlives the index
   // A cut leaves two pieces of a chunk, and both may be here.
   std::unordered_map<std::int64_t, std::vector<Decoded>> pieces_;
 };

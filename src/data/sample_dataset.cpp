@@ -154,7 +154,9 @@ struct SampleDataset::Store {
   void read(std::int64_t stored_index, std::span<std::byte> out) const {
     const std::size_t bytes = rows.image_bytes();
     if (memory) {
-      std::memcpy(out.data(), memory.get() + static_cast<std::size_t>(stored_index) * bytes, bytes);
+      const std::span<const std::byte> packed = in_memory(stored_index);
+      if (rows.packs()) return rows.unpack(packed, out);
+      std::memcpy(out.data(), packed.data(), bytes);
       return;
     }
     const std::int64_t row = samples.row_at(stored_index);
@@ -170,6 +172,27 @@ struct SampleDataset::Store {
     std::memcpy(out.data(),
                 block.images.data() + static_cast<std::size_t>(row - block.range.first) * bytes,
                 bytes);
+  }
+
+  // Where the row of a stored index begins in the memory, in bytes.
+  std::size_t offset_of(std::int64_t stored_index) const {
+    if (!rows.packs()) return static_cast<std::size_t>(stored_index) * rows.image_bytes();
+    if (stored_index == samples.stored_count()) return range_offsets.back();
+    const arrays::RowRange& range = samples.range_at(stored_index);
+    return range_offsets[static_cast<std::size_t>(&range - samples.ranges().data())] +
+           rows.packed_bytes(range.first, samples.row_at(stored_index) - range.first);
+  }
+
+  std::span<const std::byte> in_memory(std::int64_t stored_index) const {
+    return {memory.get() + offset_of(stored_index),
+            rows.packed_bytes(samples.row_at(stored_index), 1)};
+  }
+
+  // Of each range of rows; one more entry at the end. Only if rows are packed.
+  void find_range_offsets() {
+    range_offsets = {0};
+    for (const arrays::RowRange& range : samples.ranges())
+      range_offsets.push_back(range_offsets.back() + rows.packed_bytes(range.first, range.size()));
   }
 
   const InspectedValues& inspect() const {
@@ -224,7 +247,7 @@ struct SampleDataset::Store {
 
   void check_decoded() const {
     for (const FilledRows& part : decoded) {
-      if (rows.limits().allows(part.values)) continue;
+      if (rows.packs() || rows.limits().allows(part.values)) continue;
       for (std::int64_t i = 0; i < part.count; ++i)
         rows.check_delivered(
             part.row + i,
@@ -248,6 +271,7 @@ struct SampleDataset::Store {
   }
 
   mutable arrays::DecodedRows rows;
+  std::vector<std::size_t> range_offsets;
   arrays::SampleShape shape;  // as the model sees them
   std::vector<std::int64_t> random_crop;
   SampleRows samples;  // including held-out rows
@@ -296,6 +320,7 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
         base::text(rows.where(), ": split '", source.split.value_or(""), "' has no rows"));
   auto store = std::make_shared<Store>(std::move(rows), samples);
   store->plain = source.plain;
+  if (store->rows.packs()) store->find_range_offsets();
   store->geometry = source.geometry;
   store->finish_options = source.finish;
   // A scale from the configuration applies to the stored numbers, whatever the file says.
@@ -365,13 +390,11 @@ const arrays::DecodedRows& SampleDataset::rows() const { return store_->rows; }
 bool SampleDataset::in_memory() const { return store_->memory != nullptr; }
 
 std::uint64_t SampleDataset::memory_bytes() const {
-  return static_cast<std::uint64_t>(store_->samples.stored_count()) * store_->rows.image_bytes();
+  return store_->offset_of(store_->samples.stored_count());
 }
 
 std::span<const std::byte> SampleDataset::decoded(std::int64_t index) const {
-  const std::size_t bytes = store_->rows.image_bytes();
-  return {store_->memory.get() + static_cast<std::size_t>(samples_.stored_index(index)) * bytes,
-          bytes};
+  return store_->in_memory(samples_.stored_index(index));
 }
 
 void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
@@ -383,7 +406,7 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
                       static_cast<std::size_t>(shape().values()) * bytes_of(type()));
   if (crops())
     return read_window(index, middle_window(whole_space(), store_->random_crop), out, epoch);
-  if (in_memory()) return finish().apply(decoded(index), epoch, index, out);
+  if (in_memory()) return finish_window(decoded(index), index, {}, out, epoch);
   if (finish().copies())
     return store_->read(samples_.stored_index(index), std::as_writable_bytes(out));
   std::vector<std::byte> image(store_->rows.image_bytes());
@@ -409,8 +432,13 @@ void SampleDataset::read_window(std::int64_t index, const arrays::SpaceWindow& w
 void SampleDataset::finish_window(std::span<const std::byte> decoded, std::int64_t index,
                                   const arrays::SpaceWindow& window, std::span<std::uint8_t> out,
                                   std::int64_t epoch) const {
-  if (!crops()) return finish().apply(decoded, epoch, index, out);
   const arrays::DecodedRows& rows = store_->rows;
+  if (rows.packs()) {
+    std::vector<std::byte> whole(rows.image_bytes());
+    rows.unpack(decoded, whole);
+    return finish().apply(whole, epoch, index, out);
+  }
+  if (!crops()) return finish().apply(decoded, epoch, index, out);
   const std::size_t bytes = arrays::bytes_of(rows.type());
   const arrays::SpaceWindow along = layout().along_axes(window, shape().channels);
   const std::vector<std::int64_t> whole = hdf5::c_strides(layout().sizes(rows.shape()));
@@ -429,7 +457,7 @@ void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& al
   constexpr std::size_t kHeader = 64;
   using Counter = std::atomic<std::int64_t>;
   static_assert(Counter::is_always_lock_free && sizeof(Counter) <= kHeader);
-  const std::size_t image_bytes = store_->rows.image_bytes();
+  const arrays::DecodedRows& rows = store_->rows;
   const auto memory = std::make_shared<comm::NodeMemory>(node, all, kHeader + memory_bytes());
   auto& next = *reinterpret_cast<Counter*>(memory->data());  // zeroed memory is a counter at 0
   std::byte* const images = memory->data() + kHeader;
@@ -441,7 +469,7 @@ void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& al
   std::int64_t stored_index = 0;
   for (const arrays::RowRange& range : store_->samples.ranges())
     for (std::int64_t row = range.first; row < range.last;) {
-      const std::int64_t count = std::min(store_->rows.block_of(row).last, range.last) - row;
+      const std::int64_t count = std::min(rows.block_of(row).last, range.last) - row;
       units.push_back({row, count, stored_index});
       row += count;
       stored_index += count;
@@ -461,12 +489,12 @@ void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& al
           ahead.will_need(share);
           options.on_progress(share);
         }
-        const std::span to(images + static_cast<std::size_t>(unit.stored_index) * image_bytes,
-                           static_cast<std::size_t>(unit.count) * image_bytes);
+        const std::span to(images + store_->offset_of(unit.stored_index),
+                           rows.packed_bytes(unit.row, unit.count));
         try {
-          store_->rows.read(unit.row, unit.count, to, buffers);
+          rows.read_packed(unit.row, unit.count, to, buffers);
           Store::FilledRows done{unit.row, unit.count, unit.stored_index, {}};
-          done.values.include(to, store_->rows.type());
+          if (!rows.packs()) done.values.include(to, rows.type());
           const std::lock_guard lock(decoded_mutex);
           store_->decoded.push_back(done);
         } catch (const base::Failure& error) {
@@ -512,7 +540,7 @@ std::vector<hdf5::Hdf5Dataset> SampleDataset::annotations() const {
   for (const std::string& path : file.dataset_paths()) {
     hdf5::Hdf5Dataset d = file.dataset(path);
     const bool a_row_an_image = (d.shape().size() == 1 || d.shape().size() == 2) &&
-                                d.shape()[0] == store_->rows.stored(0).rows();
+                                d.shape()[0] == store_->rows.opened(0).rows();
     if (a_row_an_image && d.number() && path != stored().path()) out.push_back(std::move(d));
   }
   return out;

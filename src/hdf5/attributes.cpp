@@ -64,6 +64,28 @@ std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& n
              : read_fixed_texts(attribute.id(), type.id(), texts, where);
 }
 
+std::vector<double> read_number_attribute(hid_t object, const std::string& name,
+                                          const std::string& context) {
+  if (H5Aexists(object, name.c_str()) <= 0) return {};
+  const Hdf5Handle attribute =
+      checked(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose, context);
+  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, context);
+  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, context);
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  if (count <= 0) return {};
+  std::vector<double> values(static_cast<std::size_t>(count));
+  const H5T_class_t kind = H5Tget_class(type.id());
+  if (kind == H5T_ENUM && H5Tget_size(type.id()) == 1) {
+    std::vector<signed char> bytes(values.size());
+    check(H5Aread(attribute.id(), type.id(), bytes.data()), context);
+    std::copy(bytes.begin(), bytes.end(), values.begin());
+    return values;
+  }
+  if (kind != H5T_INTEGER && kind != H5T_FLOAT) return {};
+  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), context);
+  return values;
+}
+
 }  // namespace
 
 void Hdf5Dataset::set_attribute(const std::string& name, const std::string& value) {
@@ -95,24 +117,7 @@ std::vector<std::string> Hdf5Dataset::text_list_attribute(const std::string& nam
 
 std::vector<double> Hdf5Dataset::number_list_attribute(const std::string& name) const {
   LibraryCall call;
-  if (H5Aexists(id(), name.c_str()) <= 0) return {};
-  const std::string context = base::text(where(), ", attribute '", name, "'");
-  const Hdf5Handle attribute = checked(H5Aopen(id(), name.c_str(), H5P_DEFAULT), H5Aclose, context);
-  const Hdf5Handle type = checked(H5Aget_type(attribute.id()), H5Tclose, context);
-  const Hdf5Handle space = checked(H5Aget_space(attribute.id()), H5Sclose, context);
-  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
-  if (count <= 0) return {};
-  std::vector<double> values(static_cast<std::size_t>(count));
-  const H5T_class_t kind = H5Tget_class(type.id());
-  if (kind == H5T_ENUM && H5Tget_size(type.id()) == 1) {
-    std::vector<signed char> bytes(values.size());
-    check(H5Aread(attribute.id(), type.id(), bytes.data()), context);
-    std::copy(bytes.begin(), bytes.end(), values.begin());
-    return values;
-  }
-  if (kind != H5T_INTEGER && kind != H5T_FLOAT) return {};
-  check(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), context);
-  return values;
+  return read_number_attribute(id(), name, base::text(where(), ", attribute '", name, "'"));
 }
 
 std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
@@ -159,6 +164,26 @@ std::vector<std::string> Hdf5Dataset::axis_names() const {
   const bool none =
       std::all_of(names.begin(), names.end(), [](const std::string& name) { return name.empty(); });
   return none ? std::vector<std::string>() : names;
+}
+
+std::string Hdf5File::text_attribute(const std::string& path, const std::string& name) const {
+  LibraryCall call;
+  const hid_t object = H5Oopen(id(), path.c_str(), H5P_DEFAULT);
+  if (object < 0) return "";
+  const Hdf5Handle open(object, H5Oclose);
+  const std::vector<std::string> texts = read_text_attribute(
+      object, name, base::text(path_, ", '", path, "', attribute '", name, "'"));
+  return texts.empty() ? "" : texts.front();
+}
+
+std::vector<double> Hdf5File::number_list_attribute(const std::string& path,
+                                                    const std::string& name) const {
+  LibraryCall call;
+  const hid_t object = H5Oopen(id(), path.c_str(), H5P_DEFAULT);
+  if (object < 0) return {};
+  const Hdf5Handle open(object, H5Oclose);
+  return read_number_attribute(object, name,
+                               base::text(path_, ", '", path, "', attribute '", name, "'"));
 }
 
 std::vector<FuelSplit> Hdf5File::fuel_splits() const {

@@ -56,6 +56,10 @@ class Hdf5File {
   Contents contents() const;
   std::vector<std::string> dataset_paths() const { return contents().datasets; }
 
+  /// Attributes of a group or dataset; see Hdf5Dataset. Empty if there is no such object either.
+  std::string text_attribute(const std::string& path, const std::string& name) const;
+  std::vector<double> number_list_attribute(const std::string& path, const std::string& name) const;
+
   /// Returns the entries of the `split` attribute; empty if the file has none. Throws BadInput if
   /// the attribute does not have Fuel's format.
   std::vector<FuelSplit> fuel_splits() const;

@@ -26,8 +26,11 @@ constexpr std::int64_t kLeastWindow = 2;
 
 // About as many chunks as take kWindowBytes, of each of `sections` sections.
 std::int64_t automatic_window(const data::SampleDataset& dataset, std::int64_t sections) {
-  const auto chunk_bytes =
-      static_cast<std::int64_t>(dataset.rows().image_bytes()) * dataset.chunks().regular_size();
+  // Of samples that are packed, an average one.
+  const auto sample_bytes = static_cast<std::int64_t>(
+      dataset.memory_bytes() / static_cast<std::uint64_t>(dataset.samples().stored_count()));
+  const std::int64_t chunk_bytes =
+      std::max<std::int64_t>(1, sample_bytes * dataset.chunks().regular_size());
   return std::max(kLeastWindow, kWindowBytes / sections / chunk_bytes);
 }
 
@@ -157,9 +160,9 @@ void choose_order(config::Config& config, RunData& data, bool whole, std::uint64
                                config.distributed.replicas.value_or(world.size()), world.size(),
                                world.rank(), data.train.size());
     });
-    const auto of_rank =
-        static_cast<std::uint64_t>(static_cast<double>(data.train.size()) / world.size() *
-                                   static_cast<double>(data.train.rows().image_bytes()));
+    const auto of_rank = static_cast<std::uint64_t>(
+        static_cast<double>(data.train.memory_bytes()) * static_cast<double>(data.train.size()) /
+        static_cast<double>(data.train.samples().stored_count()) / world.size());
     const std::uint64_t of_node = of_rank * static_cast<std::uint64_t>(world.local_size());
     const bool may_be_fixed = !whole && keys.sections != config::Sections::epoch;
     const bool keeps =

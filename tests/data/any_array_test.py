@@ -212,6 +212,45 @@ class AnyArray(unittest.TestCase):
                 seen.add(which[0])
         self.assertEqual(seen, {(), (1,), (3,), (1, 3)})
 
+    def write_sparse(self, file, matrix, encoding="csr_matrix", old=False):
+        """Writes a matrix in the group X as anndata does, in chunks that do not follow the rows."""
+        by = matrix if encoding == "csr_matrix" else matrix.T
+        counts = (by != 0).sum(1)
+        with h5py.File(file, "w") as f:
+            group = f.create_group("X")
+            group.attrs.update({"h5sparse_format": encoding[:3], "h5sparse_shape": matrix.shape} if old else {"encoding-type": encoding, "encoding-version": "0.1.0", "shape": np.array(matrix.shape)})
+            group.create_dataset("data", data=by[by != 0], chunks=(37,), compression="gzip")
+            group.create_dataset("indices", data=np.concatenate([np.flatnonzero(row) for row in by]).astype("<i4"), chunks=(41,), compression="lzf")
+            group["indptr"] = np.concatenate([[0], np.cumsum(counts)]).astype("<i8" if old else "<i4")
+            f["obs/batch"] = np.arange(len(matrix))
+
+    def test_sparse_matrices_of_single_cells(self):
+        file = self.folder / "cells.h5ad"
+        for old, dtype in ((False, "<f4"), (True, ">i8")):
+            counts = (self.random.poisson(0.3, (83, 57)) * (self.random.random((83, 1)) < 0.9)).astype(dtype)  # some rows are empty
+            self.write_sparse(file, counts, old=old)
+            for how in ([], ["--stream"], ["--threads", "3"], ["--rows", "11:60"]):
+                with self.subTest(old=old, how=how):
+                    got = self.read("--dataset", "X", *how, files=[file])
+                    np.testing.assert_array_equal(got, (counts[11:60] if "--rows" in how else counts).astype(np.float64))
+        deviation = np.log1p(counts.astype(np.float64)).std(0)
+        got = self.read("--dataset", "X", "--transform", "log1p", "--plain", "deviation", files=[file])
+        wanted = (np.log1p(counts.astype(np.float64)) - np.log1p(counts.astype(np.float64)).mean(0)) / np.where(deviation > 0, deviation, 1)
+        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
+        self.write_sparse(file, counts, encoding="csc_matrix")
+        self.assertRegex(self.refusal("--dataset", "X", files=[file]), r"compressed by columns \(CSC\).*tocsr")
+        self.write_sparse(file, counts)
+        with h5py.File(file, "r+") as f:
+            f["X/indices"][5] = 57
+        self.assertRegex(self.refusal("--dataset", "X", files=[file]), r"group 'X': row \d has an entry in column 57 of 57")
+        with h5py.File(file, "r+") as f:
+            f["X/indptr"][3] = 10**6
+        self.assertRegex(self.refusal("--dataset", "X", files=[file]), r"do not fit together")
+        with h5py.File(file, "w") as f:  # dense
+            f["X"] = counts
+            f["X"].attrs["encoding-type"] = "array"
+        np.testing.assert_array_equal(self.read("--dataset", "X", files=[file]), counts.astype(np.float64))
+
 
 if __name__ == "__main__":
     unittest.main()
