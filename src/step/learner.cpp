@@ -134,7 +134,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
                                  reducer_options(wanted.config, wanted.plan));
   if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
-    for (model::BatchNorm2d layer : model_->batch_norms())
+    for (model::BatchNorm layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
         if (!exchange) return;  // a single rank holds the whole batch
         exchange->start(tensor, comm::Wire::exact, "sum over ranks");
@@ -189,8 +189,7 @@ void Learner::run_blank_batch() {
   const at::TensorOptions options = parts_.front()->parameters().values().options();
   const model::Sample blank(
       at::zeros({samples_at_once_, shape_.channels, shape_.height, shape_.width}, options)
-          .contiguous(channels_last_ ? at::MemoryFormat::ChannelsLast
-                                     : at::MemoryFormat::Contiguous),
+          .contiguous(model::memory_format(2, channels_last_)),
       at::zeros({samples_at_once_,
                  objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},
                 options));

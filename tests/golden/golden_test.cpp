@@ -202,11 +202,13 @@ class GoldenRun {
     const std::int64_t latent = network.latent_values();
     std::map<std::string, at::Tensor> out;
     model::Decoded decoded;
+    model::Sample given;
     if (network.latent_kind() == base::LatentKind::none) {
       decoded =
           network.decode(noise.reshape({-1, latent}).narrow(0, 0, config_.objective.prior_samples));
       out["negative_log"] = network.likelihood().negative_log_of_pairs(decoded, images);
     } else {
+      given = images;
       const model::Posterior posterior = network.encode(images);
       out["mu"] = posterior.mu;
       if (!posterior.is_point()) out["log_var"] = posterior.log_var;
@@ -214,8 +216,8 @@ class GoldenRun {
           posterior, posterior.is_point() ? noise : noise.narrow(1, 0, latent)));
       out["negative_log"] = network.likelihood().negative_log(decoded, images);
     }
-    out["output"] = network.likelihood().mean_image(decoded);
-    if (decoded.log_variance.defined()) out["log_variance"] = decoded.log_variance;
+    out["output"] = network.likelihood().mean_image(decoded, given);
+    if (decoded.second.defined()) out["second"] = decoded.second;
     return out;
   }
 

@@ -217,19 +217,19 @@ TEST(GaussianLikelihood, OfSharedPredictedVarianceHasOneForEachSample) {
 TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
   struct Head {
     Variance variance;
-    base::PredictedVariance predicted;
+    base::SecondHead::Of of;
     double least;
   };
-  for (const Head& head :
-       {Head{Variance::predicted, base::PredictedVariance::of_values, -6},
-        Head{Variance::predicted_shared, base::PredictedVariance::of_sample, -12}}) {
+  for (const Head& head : {Head{Variance::predicted, base::SecondHead::Of::values, -6},
+                           Head{Variance::predicted_shared, base::SecondHead::Of::sample, -12}}) {
     model::NetworkOptions network;
     network.channels = 2;
-    network.height = network.width = 6;
+    network.space = {6, 6};
     network.latent_dim = 2;
     network.hidden_dims = {4, 5};
-    network.predicted_variance = head.predicted;
     const auto predicted = [&] { return likelihood(gaussian(head.variance)); };
+    network.second_head = predicted()->traits().second_head;
+    ASSERT_EQ(network.second_head.of, head.of);
     const std::shared_ptr<model::LatentModel> models[] = {
         std::make_shared<model::VanillaVae>(network, predicted()),
         std::make_shared<model::MlpVae>(network, predicted()),
@@ -239,12 +239,12 @@ TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
       set(model->named_parameters()["log_variance_layer.bias"], -100);
       const Decoded decoded = model->decode(at::randn({3, 2}));
       const std::vector<std::int64_t> of_sample = {3, 1, 1, 1};
-      EXPECT_EQ(decoded.log_variance.sizes(), head.predicted == base::PredictedVariance::of_sample
-                                                  ? at::IntArrayRef(of_sample)
-                                                  : decoded.output.sizes());
-      EXPECT_TRUE(decoded.log_variance.eq(head.least).all().item<bool>());
+      EXPECT_EQ(decoded.second.sizes(), head.of == base::SecondHead::Of::sample
+                                            ? at::IntArrayRef(of_sample)
+                                            : decoded.output.sizes());
+      EXPECT_TRUE(decoded.second.eq(head.least).all().item<bool>());
       set(model->named_parameters()["log_variance_layer.bias"], 100);
-      EXPECT_TRUE(model->decode(at::randn({3, 2})).log_variance.gt(50).all().item<bool>());
+      EXPECT_TRUE(model->decode(at::randn({3, 2})).second.gt(50).all().item<bool>());
     }
   }
 }
@@ -339,10 +339,9 @@ TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
   for (const Wanted& wanted : kinds) {
     const auto each = likelihood(wanted);
     const at::Tensor variances =
-        each->traits().predicted_variance == base::PredictedVariance::of_values ? log_variance
-        : each->traits().predicted_variance == base::PredictedVariance::of_sample
-            ? shared_log_variance
-            : at::Tensor();
+        each->traits().second_head.of == base::SecondHead::Of::values   ? log_variance
+        : each->traits().second_head.of == base::SecondHead::Of::sample ? shared_log_variance
+                                                                        : at::Tensor();
     const at::Tensor images = each->traits().support == base::Support::zero_or_one ? bits
                               : each->traits().support == base::Support::reals     ? x
                                                                                    : levels;
@@ -363,7 +362,7 @@ TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
 TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
   model::NetworkOptions network;
   network.channels = 1;
-  network.height = network.width = 4;
+  network.space = {4, 4};
   network.hidden_dims = {3};
   const auto names_in = [&](const Wanted& wanted) {
     std::vector<std::string> names;
