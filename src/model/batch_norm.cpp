@@ -117,10 +117,14 @@ at::Tensor BatchNormImpl::normalise(const at::Tensor& x) {
     return GlobalBatchNorm::apply(x.to(weight.scalar_type()), weight, bias, this)
         .to(x.scalar_type());
   // With a momentum of 1, the "running" statistics are those of this batch.
-  if (reports_)
+  if (reports_ && !x.is_cpu())
     return at::batch_norm(x, weight, bias, batch_mean, batch_var, true, 1.0, kEpsilon, true);
-  return at::batch_norm(x, weight, bias, at::zeros_like(batch_mean), at::zeros_like(batch_var),
-                        true, 1.0, kEpsilon, true);
+  // Backward keeps them, so they may not be views of memory to which other layers report before
+  // backward, as those with the kernel above do on a CPU.
+  const at::Tensor mean = at::zeros_like(running_mean), variance = at::zeros_like(running_var);
+  const at::Tensor y = at::batch_norm(x, weight, bias, mean, variance, true, 1.0, kEpsilon, true);
+  report(mean, variance);
+  return y;
 }
 
 // NOLINTNEXTLINE(readability-make-member-function-const): it writes into the layer's tensors

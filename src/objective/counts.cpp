@@ -50,4 +50,9 @@ at::Tensor log_negative_binomial(const at::Tensor& x, const at::Tensor& log_mu,
          theta * at::log_sigmoid(ratio) + x * at::log_sigmoid(-ratio);
 }
 
+at::Tensor log_zero_inflated(const at::Tensor& x, const at::Tensor& log_p, const at::Tensor& pi) {
+  const at::Tensor seen = at::log_sigmoid(-pi) + log_p;
+  return at::where(x.eq(0), at::logaddexp(at::log_sigmoid(pi), seen), seen);
+}
+
 }  // namespace vae_dist::objective

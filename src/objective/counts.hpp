@@ -42,4 +42,8 @@ at::Tensor nats_of(const at::Tensor& log_p, const at::Tensor& x);
 at::Tensor log_negative_binomial(const at::Tensor& x, const at::Tensor& log_mu,
                                  const at::Tensor& log_theta);
 
+/// Returns the log probability of counts of which some are not seen, so that zero is stored: with
+/// probability sigmoid(pi). log_p: of the counts themselves. All are [B, V].
+at::Tensor log_zero_inflated(const at::Tensor& x, const at::Tensor& log_p, const at::Tensor& pi);
+
 }  // namespace vae_dist::objective

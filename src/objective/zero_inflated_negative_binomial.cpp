@@ -24,11 +24,9 @@ class ZeroInflatedNegativeBinomial : public model::Likelihood {
 
   at::Tensor negative_log(const model::Decoded& decoded,
                           const model::Sample& sample) const override {
-    const at::Tensor x = sample.x.flatten(1), pi = decoded.second.flatten(1),
-                     log_mu = log_rates(decoded.output, sample.x);
-    const at::Tensor seen = at::log_sigmoid(-pi) +
-                            log_negative_binomial(x, log_mu, log_theta_.to(log_mu.scalar_type()));
-    return nats_of(at::where(x.eq(0), at::logaddexp(at::log_sigmoid(pi), seen), seen), sample.x);
+    const at::Tensor x = sample.x.flatten(1), log_mu = log_rates(decoded.output, sample.x);
+    const at::Tensor log_p = log_negative_binomial(x, log_mu, log_theta_.to(log_mu.scalar_type()));
+    return nats_of(log_zero_inflated(x, log_p, decoded.second.flatten(1)), sample.x);
   }
 
   at::Tensor mean_image(const model::Decoded& decoded, const model::Sample& given) const override {

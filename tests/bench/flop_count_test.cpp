@@ -57,6 +57,27 @@ TEST(FlopCount, OfATransposedConvolutionIsThatOfItsMirrorImage) {
   EXPECT_EQ(operations_of(calls.all()), 3 * kForward);
 }
 
+TEST(FlopCount, OfSeriesAndVolumesIsThatOfTheirTaps) {
+  const auto options = [](std::int64_t in, std::int64_t out, std::size_t dimensions) {
+    return model::ConvolutionOptions{.in_channels = in,
+                                     .out_channels = out,
+                                     .kernel = 3,
+                                     .stride = 2,
+                                     .padding = 1,
+                                     .dimensions = dimensions};
+  };
+  model::Convolution line(options(3, 4, 1)), volume(options(3, 4, 3));
+  model::TransposedConvolution line_back(options(4, 3, 1)), volume_back(options(4, 3, 3));
+  {
+    const model::LayerCalls calls;
+    line_back(line(learning({2, 3, 9})));
+    EXPECT_EQ(operations_of(calls.all()), 2 * 3 * 2.0 * (2 * 4 * 5) * (3 * 3));
+  }
+  const model::LayerCalls calls;
+  volume_back(volume(learning({2, 3, 9, 5, 7})));
+  EXPECT_EQ(operations_of(calls.all()), 2 * 3 * 2.0 * (2 * 4 * 5 * 3 * 4) * (3 * 27));
+}
+
 TEST(FlopCount, OfAttentionIsThatOfItsTwoProducts) {
   // Nine positions of four channels: each query meets each key, and each weight each value. A
   // convolution of 1x1 makes the queries, keys and values, and another one maps the result.

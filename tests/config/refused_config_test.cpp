@@ -262,6 +262,18 @@ TEST(RefusedConfig, ObjectivesWithoutAMeaning) {
   EXPECT_THAT(
       complaint_of("", {"objective.likelihood=discretized_logistic", "data.binarize=fixed"}),
       HasSubstr("but data.binarize does not preserve them"));
+  for (const char* counts : {"poisson", "negative_binomial", "zero_inflated_negative_binomial"}) {
+    const std::string likelihood = std::string("objective.likelihood=") + counts;
+    EXPECT_THAT(
+        complaint_of("", {likelihood, "data.binarize=fixed"}),
+        HasSubstr("needs counts as they are stored, but data.binarize makes zeros and ones"));
+    EXPECT_THAT(complaint_of("", {likelihood, "data.dequantize=uniform"}),
+                HasSubstr("but data.dequantize adds noise"));
+    EXPECT_THAT(complaint_of("", {likelihood, "data.range=[-1, 1]"}),
+                HasSubstr("but data.range scales and shifts them"));
+    EXPECT_THAT(complaint_of("", {likelihood, "model.output=sigmoid"}),
+                HasSubstr("takes logits; set model.output to auto"));
+  }
   EXPECT_THAT(complaint_of("", {"model.name=decoder_only", "objective.variance=optimal"}),
               HasSubstr("which decoder_only does not produce"));
   EXPECT_THAT(complaint_of("", {"objective.beta.schedule=linear"}),

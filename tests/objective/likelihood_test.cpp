@@ -13,6 +13,7 @@
 #include "model/resnet_vae.hpp"
 #include "model/vanilla_vae.hpp"
 #include "objective/gaussian.hpp"
+#include "objective/laplace.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -212,6 +213,45 @@ TEST(GaussianLikelihood, OfSharedPredictedVarianceHasOneForEachSample) {
   const at::Tensor of_values = likelihood(gaussian(Variance::predicted))
                                    ->negative_log({output, log_variance.expand_as(x)}, x);
   EXPECT_LT(number_in((nats - of_values).abs().max()), 1e-10);
+}
+
+Wanted laplace(Spread spread, double scale = 1) {
+  return {"laplace", {.own = LaplaceSettings{spread, scale}, .channels = 2, .values = 4}};
+}
+
+// scipy.stats.laplace.logpdf(x, output, 0.3), scipy 1.17.1.
+TEST(LaplaceLikelihood, OfAFixedScaleIsScipys) {
+  const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
+  const auto fixed = likelihood(laplace(Spread::fixed, 0.3));
+  EXPECT_NEAR(number_in(fixed->negative_log({output, {}}, x)),
+              0.1558410429006758 - 0.5108256237659908 + 0.48917437623400906 + 0.8225077095673428,
+              1e-13);
+  EXPECT_TRUE(fixed->mean_image({output, {}}).equal(output));
+}
+
+TEST(LaplaceLikelihood, LearnsAScaleForEachChannelAndPredictsOneForEachValue) {
+  const at::Tensor output = normal({3, 2, 2}, 1), x = normal({3, 2, 2}, 2);
+  const at::Tensor scales = at::tensor({0.2, 1.7}, at::kDouble).view({1, 2, 1});
+  const at::Tensor expected = ((x - output).abs() / scales + (2 * scales).log()).flatten(1).sum(1);
+  const auto learned = likelihood(laplace(Spread::learned));
+  EXPECT_TRUE(learned->negative_log({output, {}}, x)
+                  .allclose(likelihood(laplace(Spread::fixed))->negative_log({output, {}}, x)))
+      << "the scale must start at 1";
+  {
+    const at::NoGradGuard no_grad;
+    kept(*learned, "log_scale").copy_(scales.log().view(-1));
+  }
+  EXPECT_TRUE(learned->negative_log({output, {}}, x).allclose(expected));
+  EXPECT_TRUE(likelihood(laplace(Spread::predicted))
+                  ->negative_log({output, scales.log().expand({3, 2, 2})}, x)
+                  .allclose(expected));
+}
+
+TEST(LaplaceLikelihood, IntegratesToOne) {
+  const at::Tensor x = at::arange(-30000, 30001, at::kDouble).view({-1, 1}) * 1e-3;
+  const auto fixed = likelihood(laplace(Spread::fixed, 0.7));
+  const at::Tensor density = (-fixed->negative_log({at::full_like(x, 0.25), {}}, x)).exp();
+  EXPECT_NEAR(number_in(density.sum()) * 1e-3, 1, 1e-6);
 }
 
 TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {

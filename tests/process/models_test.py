@@ -74,6 +74,9 @@ class Models(RunFolder):
         (record,) = [record for record in self.log("grey") if "evaluated" in record]
         self.assertFalse({"elbo_nats", "bits_per_dim"} & record.keys(), "absent, not 0")
 
+    def test_laplace(self):
+        self.assert_learned("laplace", "objective.likelihood=laplace", "objective.scale=0.1", *NATS)
+
     def test_discretized_logistic(self):
         self.assertLess(self.assert_learned("logistic", "objective.likelihood=discretized_logistic", *NATS)["bits_per_dim"], 8)
 
