@@ -1,6 +1,7 @@
 // Networks on series, images, volumes and vectors, and with conditions. Their numbers are compared
 // with PyTorch's in tests/golden.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -48,7 +49,10 @@ std::string refusal(const std::string& name, const NetworkOptions& options) {
 std::vector<std::string> networks() { return base::Registry<base::Network>::all().names(); }
 
 /// Parameter: a sample's space axes.
-class EveryShape : public testing::TestWithParam<Space> {};
+class EveryShape : public testing::TestWithParam<Space> {
+ protected:
+  static void SetUpTestSuite() { at::set_num_threads(1); }
+};
 
 TEST_P(EveryShape, IsDecodedToItselfByEveryNetworkThatTakesIt) {
   for (const std::string& name : networks()) {
@@ -65,6 +69,23 @@ TEST_P(EveryShape, IsDecodedToItselfByEveryNetworkThatTakesIt) {
     const Decoded decoded = network->decode(at::randn({2, 3}));
     EXPECT_EQ(decoded.output.sizes(), x.sizes());
     decoded.output.sum().backward();
+  }
+}
+
+// Convolutions and matrix products of any dimension go through the ways of bfloat16.
+TEST_P(EveryShape, IsNearlyTheSameInBfloat16) {
+  for (const std::string& name : networks()) {
+    if (GetParam().empty() && name != "mlp_vae") continue;
+    SCOPED_TRACE(name);
+    const auto network = make(name, options_of(5, GetParam()));
+    network->eval();
+    const at::NoGradGuard no_grad;
+    const at::Tensor z = at::randn({2, 3}), exact = network->decode(z).output;
+    network->use_bfloat16(true);
+    const at::Tensor rounded = network->decode(z).output;
+    EXPECT_EQ(rounded.scalar_type(), at::kFloat);
+    EXPECT_TRUE(rounded.allclose(exact, 0.05, 0.05));
+    EXPECT_FALSE(rounded.equal(exact));
   }
 }
 
@@ -96,20 +117,20 @@ TEST(EveryNetwork, NamesItsParametersAlikeForEveryShape) {
 
 // A series is an image whose rows are all the same, if the kernels do not mix rows.
 TEST(Convolutions, OfASeriesAreThoseOfAnImageOfOneRow) {
-  const Convolution line(ConvolutionOptions{.in_channels = 2,
-                                            .out_channels = 3,
-                                            .kernel = 3,
-                                            .stride = 2,
-                                            .padding = 1,
-                                            .dimensions = 1});
-  const Convolution plane(ConvolutionOptions{
+  Convolution line(ConvolutionOptions{.in_channels = 2,
+                                      .out_channels = 3,
+                                      .kernel = 3,
+                                      .stride = 2,
+                                      .padding = 1,
+                                      .dimensions = 1});
+  Convolution plane(ConvolutionOptions{
       .in_channels = 2, .out_channels = 3, .kernel = 3, .stride = 2, .padding = 1});
-  const Convolution volume(ConvolutionOptions{.in_channels = 2,
-                                              .out_channels = 3,
-                                              .kernel = 3,
-                                              .stride = 2,
-                                              .padding = 1,
-                                              .dimensions = 3});
+  Convolution volume(ConvolutionOptions{.in_channels = 2,
+                                        .out_channels = 3,
+                                        .kernel = 3,
+                                        .stride = 2,
+                                        .padding = 1,
+                                        .dimensions = 3});
   const at::NoGradGuard no_grad;
   plane->weight.zero_();
   plane->weight.select(2, 1).copy_(line->weight);
@@ -145,6 +166,25 @@ TEST(Normalisations, OfVolumesDoNotDependOnTheMemoryFormat) {
   both(group_norm(8, GroupNormWays{}, Activation::leaky_relu));
 }
 
+TEST(Normalisations, OverRanksAreTheLocalOnesForEveryShape) {
+  for (const std::vector<std::int64_t>& shape :
+       {std::vector<std::int64_t>{6, 3, 7}, {6, 3, 4, 5}, {6, 3, 2, 4, 3}}) {
+    const at::Tensor x = at::randn(shape), v = at::randn(shape);
+    const auto results = [&](BatchNorm layer) {
+      const at::Tensor input = x.detach().requires_grad_();
+      const at::Tensor y = layer->forward(input);
+      (y * v).sum().backward();
+      return std::vector<at::Tensor>{y, input.grad(), layer->weight.grad(), layer->batch_mean,
+                                     layer->batch_var};
+    };
+    BatchNorm global(3);
+    global->set_sum_over_ranks([](at::Tensor&) {});
+    const auto ours = results(global), local = results(BatchNorm(3));
+    for (std::size_t i = 0; i < ours.size(); ++i)
+      EXPECT_TRUE(ours[i].allclose(local[i], 1e-4, 1e-5)) << i;
+  }
+}
+
 // The statistics of all layers may be views of one tensor.
 TEST(Normalisations, MayReportIntoOneMemoryWhateverTheFormatOfEach) {
   const at::Tensor arena = at::zeros({4, 3});
@@ -158,6 +198,27 @@ TEST(Normalisations, MayReportIntoOneMemoryWhateverTheFormatOfEach) {
   small.square().sum().backward();
   EXPECT_TRUE(arena[0].allclose(x.detach().mean({0, 2, 3}), 1e-5, 1e-6));
   EXPECT_TRUE(at::isfinite(x.grad()).all().item<bool>());
+}
+
+TEST(ResnetVae, ComputesBlocksOfVolumesAgainWithTheSameBits) {
+  std::vector<std::vector<at::Tensor>> gradients;
+  const at::Tensor x = at::rand({2, 2, 6, 4, 5}), noise = at::randn({2, 3});
+  for (const bool again : {false, true}) {
+    NetworkOptions options = options_of(2, {6, 4, 5});
+    options.recompute_blocks = again;
+    ResnetOptions resnet;
+    resnet.attention_at = {3};
+    ResnetVae network(options, resnet, make_likelihood("gaussian"));
+    draw_initial_weights(network, 3);
+    network.forward({x, noise}).reconstruction.square().sum().backward();
+    std::vector<at::Tensor>& found = gradients.emplace_back();
+    for (const at::Tensor& parameter : network.parameters())
+      if (parameter.grad().defined()) found.push_back(parameter.grad());
+  }
+  ASSERT_EQ(gradients[0].size(), gradients[1].size());
+  EXPECT_GT(gradients[0].size(), 20U);
+  for (std::size_t i = 0; i < gradients[0].size(); ++i)
+    EXPECT_TRUE(gradients[0][i].equal(gradients[1][i])) << i;
 }
 
 TEST(LinearVae, HasNoHiddenLayers) {
