@@ -13,11 +13,15 @@ constexpr double kNoCounts = 1e-30;
 
 }  // namespace
 
-void add_count_keys(base::Section& keys, CountSettings& own) {
-  keys.key("generated_total", own.generated_total,
-           "counts: the total of a sample that is generated; a reconstruction has the total of the "
-           "sample that it reconstructs")
-      .above(0);
+base::OwnKeys count_keys() {
+  return base::own_keys<CountSettings>(
+      [](base::Section& keys, CountSettings& own) {
+        keys.key("generated_total", own.generated_total,
+                 "the total of a sample that is generated; a reconstruction has the total of the "
+                 "sample that it reconstructs")
+            .above(0);
+      },
+      "counts");
 }
 
 base::LikelihoodTraits count_traits() {

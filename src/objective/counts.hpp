@@ -8,7 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "base/key.hpp"
+#include "base/registry.hpp"
 #include "model/likelihood.hpp"
 
 namespace vae_dist::objective {
@@ -18,8 +18,8 @@ struct CountSettings {
   double generated_total = 10000;
 };
 
-/// Describes CountSettings.
-void add_count_keys(base::Section& keys, CountSettings& own);
+/// Returns the description of CountSettings, which all of them share.
+base::OwnKeys count_keys();
 
 /// Returns the traits that all of them have.
 base::LikelihoodTraits count_traits();

@@ -36,7 +36,7 @@ const model::RegisteredLikelihood kNegativeBinomial(
     {{.name = "negative_binomial",
       .help = "counts with the rates of poisson, and a learned inverse dispersion of each value: "
               "the variance is mu + mu^2 / theta",
-      .own = base::own_keys<CountSettings>(add_count_keys)},
+      .own = count_keys()},
      [](const std::any&) { return count_traits(); }},
     [](const model::LikelihoodRequest& wanted) {
       return std::make_shared<NegativeBinomial>(wanted);

@@ -38,7 +38,7 @@ const model::RegisteredLikelihood kPoisson(
     {{.name = "poisson",
       .help = "counts of a Poisson distribution; the rates are the softmax of the decoder's output "
               "over all values, times the sample's total",
-      .own = base::own_keys<CountSettings>(add_count_keys)},
+      .own = count_keys()},
      [](const std::any&) { return count_traits(); }},
     [](const model::LikelihoodRequest& wanted) {
       return std::make_shared<Poisson>(wanted.settings<CountSettings>());

@@ -42,7 +42,7 @@ const model::RegisteredLikelihood kZeroInflatedNegativeBinomial(
     {{.name = "zero_inflated_negative_binomial",
       .help = "negative_binomial, of whose counts some are not seen: the decoder predicts the "
               "logit of each value's extra zeros",
-      .own = base::own_keys<CountSettings>(add_count_keys)},
+      .own = count_keys()},
      [](const std::any&) { return traits_with_zeros(); }},
     [](const model::LikelihoodRequest& wanted) {
       return std::make_shared<ZeroInflatedNegativeBinomial>(wanted);

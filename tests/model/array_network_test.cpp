@@ -208,11 +208,11 @@ TEST(ResnetVae, ComputesBlocksOfVolumesAgainWithTheSameBits) {
     options.recompute_blocks = again;
     ResnetOptions resnet;
     resnet.attention_at = {3};
-    ResnetVae network(options, resnet, make_likelihood("gaussian"));
-    draw_initial_weights(network, 3);
-    network.forward({x, noise}).reconstruction.square().sum().backward();
+    const auto network = std::make_shared<ResnetVae>(options, resnet, make_likelihood("gaussian"));
+    draw_initial_weights(*network, 3);
+    network->forward({x, noise}).reconstruction.square().sum().backward();
     std::vector<at::Tensor>& found = gradients.emplace_back();
-    for (const at::Tensor& parameter : network.parameters())
+    for (const at::Tensor& parameter : network->parameters())
       if (parameter.grad().defined()) found.push_back(parameter.grad());
   }
   ASSERT_EQ(gradients[0].size(), gradients[1].size());
