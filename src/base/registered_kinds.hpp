@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "base/registry.hpp"
@@ -20,13 +21,21 @@ enum class Support {
   reals,        ///< a density
   zero_or_one,  ///< for values in between it is a loss, but not a likelihood
   byte_levels,  ///< the 256 levels of a byte
+  counts,       ///< whole numbers from 0 on, as they are stored: neither scaled nor shifted
 };
 
-/// What the decoder's second head gives, if the likelihood has it predict log sigma^2.
-enum class PredictedVariance {
-  none,       ///< there is no second head
-  of_values,  ///< log sigma^2 of every value: p(x|z) = N(mu(z), diag sigma^2(z))
-  of_sample,  ///< one log sigma^2 for all values of a sample: p(x|z) = N(mu(z), sigma^2(z) I)
+/// What a decoder gives beside its output, if the likelihood asks for it: log sigma^2, the logits
+/// of zeros, ...
+struct SecondHead {
+  enum class Of {
+    nothing,  ///< there is no second head
+    values,   ///< one number for every value
+    sample,   ///< one number for the whole sample
+  };
+
+  Of of = Of::nothing;
+  const char* layer = "log_variance_layer";                 ///< the layer's name in checkpoints
+  double least = -std::numeric_limits<double>::infinity();  ///< what is less is raised to this
 };
 
 /// The properties of a likelihood under its settings.
@@ -36,7 +45,7 @@ struct LikelihoodTraits {
   std::optional<double> fixed_sigma =
       {};  ///< standard deviation, in data units, of a Gaussian whose reconstruction under `mean`
            ///< is the plain squared error
-  PredictedVariance predicted_variance = PredictedVariance::none;
+  SecondHead second_head = {};
   bool follows_error = false;  ///< its scale follows the squared error of the batch; training
                                ///< keeps a running mean of it
 };
@@ -66,7 +75,8 @@ struct UpdateRule : Item {
 /// A value of `model.name`. Its own keys are under `model`.
 struct Network : Item {
   LatentKind latent = LatentKind::posterior;
-  bool has_blocks = false;  ///< its blocks can be computed again in backward (train.recompute)
+  bool has_blocks = false;       ///< its blocks can be computed again in backward (train.recompute)
+  bool takes_condition = false;  ///< it computes q(z|x,y) and p(x|z,y) (model::Sample::condition)
 };
 
 /// A value of `data.transform`.

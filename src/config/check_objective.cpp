@@ -40,6 +40,21 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
                                     ", which needs the 256 levels of a byte, but data.",
                                     binarizes ? "binarize" : "dequantize",
                                     " does not preserve them; set it to none")};
+  if (likelihood.support == base::Support::counts) {
+    const auto needs_counts = [&](const std::string& key, const std::string& change) {
+      return Contradiction{{"objective.likelihood", key},
+                           base::text("objective.likelihood is ", name,
+                                      ", which needs counts as they are stored, but ", change)};
+    };
+    if (binarizes)
+      return needs_counts("data.binarize",
+                          "data.binarize makes zeros and ones of them; set it to none");
+    if (config.data.dequantize != Dequantize::none)
+      return needs_counts("data.dequantize", "data.dequantize adds noise to them; set it to none");
+    if (config.data.range != std::vector<double>{0, 1})
+      return needs_counts("data.range",
+                          "data.range scales and shifts them; set it to [0, 1], with a scale of 1");
+  }
   if (latent_kind(config.model) == base::LatentKind::none && likelihood.follows_error)
     return Contradiction{
         {"objective.variance", "objective.likelihood", "model.name"},

@@ -84,7 +84,8 @@ void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
   section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1).at_most(1 << 20);
   section
       .key("hidden_dims", model.hidden_dims,
-           "one entry per level: number of channels (for mlp_vae: units)")
+           "one entry per level: number of channels (for mlp_vae: units; [] is the linear VAE)")
+      .empty_is("[]")
       .at_least(1)
       .at_most(1 << 20);
   section.choice("activation", model.activation, words_of(model.activation),

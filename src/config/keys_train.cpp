@@ -106,7 +106,9 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
                  "and losses (a CPU without AVX512_BF16 or AMX rounds operands and results and "
                  "multiplies in fp32, at nearly its speed); auto: bf16 where every rank has "
                  "instructions for it, else fp32, decided at the first start");
-  section.key("channels_last", train.channels_last, "channels-last images inside the network")
+  section
+      .key("channels_last", train.channels_last,
+           "channels-last images and volumes inside the network")
       .may_change();
   section
       .key("cuda_graph", train.cuda_graph,

@@ -20,7 +20,7 @@ constexpr std::int64_t kDecodedAtOnce = 1024;
 
 model::Decoded in_double(const model::Decoded& decoded) {
   return {decoded.output.to(at::kDouble),
-          decoded.log_variance.defined() ? decoded.log_variance.to(at::kDouble) : at::Tensor()};
+          decoded.second.defined() ? decoded.second.to(at::kDouble) : at::Tensor()};
 }
 
 double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().item<double>(); }
@@ -94,8 +94,9 @@ class BlockEvaluator {
     const model::Posterior posterior = model_.encode(images);
     const at::Tensor exact = images.to(at::kDouble);
     const model::Decoded at_mean = in_double(model_.decode(posterior.mu));
-    out.squared_error = total_of((model_.likelihood().mean_image(at_mean) - exact).square()) /
-                        static_cast<double>(images[0].numel());
+    out.squared_error =
+        total_of((model_.likelihood().mean_image(at_mean, exact) - exact).square()) /
+        static_cast<double>(images[0].numel());
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
       add_regularisers(posterior, posterior.mu, out);

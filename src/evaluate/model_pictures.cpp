@@ -67,7 +67,7 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
             : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed,
                                                            first + done, part));
     originals.push_back(batch.x.cpu());
-    reconstructions.push_back(model.likelihood().mean_image(model.decode(z, batch)).cpu());
+    reconstructions.push_back(model.likelihood().mean_image(model.decode(z, batch), batch).cpu());
   }
   return {at::cat(originals), at::cat(reconstructions)};
 }

@@ -271,7 +271,7 @@ class Experiments {
         evaluate::read_samples(held_out_, 0, std::min(kEvaluated, held_out_.size())),
         step::input_format(config, held_out_, device_.device));
     const model::Decoded decoded = model.decode(model.encode(images).mu);
-    const at::Tensor sigma = (0.5 * decoded.log_variance).exp().view(-1).to(at::kCPU, at::kDouble),
+    const at::Tensor sigma = (0.5 * decoded.second).exp().view(-1).to(at::kCPU, at::kDouble),
                      error = (decoded.output - images).square().flatten(1).mean(1).cpu();
     const at::Tensor order = sigma.argsort();
     const std::int64_t count = std::min(kWidthsShown, images.size(0) / 2);

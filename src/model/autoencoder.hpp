@@ -21,10 +21,10 @@ class Autoencoder : public LatentModel {
 
  protected:
   Posterior encode_sample(const Sample& sample) override {
-    return {fc_z_->forward(encoder_.forward(sample.x)), {}};
+    return {fc_z_->forward(encoder_.forward(sample)), {}};
   }
-  Decoded decode_latents(const at::Tensor& z, const Sample&) override {
-    return decoder_.forward(z);
+  Decoded decode_latents(const at::Tensor& z, const Sample& given) override {
+    return decoder_.forward(z, given);
   }
 
  private:

@@ -21,16 +21,17 @@ namespace vae_dist::model {
 /// of the global batch.
 using SumOverRanks = std::function<void(at::Tensor&)>;
 
-class BatchNorm2dImpl : public torch::nn::Module, public BeginsAsConstructed {
+class BatchNormImpl : public torch::nn::Module, public BeginsAsConstructed {
  public:
   static constexpr double kEpsilon = 1e-5;
   static constexpr double kMomentum = 0.1;  ///< PyTorch's: running = 0.9 * running + 0.1 * batch
 
-  explicit BatchNorm2dImpl(std::int64_t channels, Activation activation = Activation::identity);
+  explicit BatchNormImpl(std::int64_t channels, Activation activation = Activation::identity);
 
-  /// Normalises x: [B, C, H, W] and applies the activation. In training mode uses the statistics of
-  /// the batch and writes them to batch_mean and batch_var; in evaluation mode uses the running
-  /// statistics. On the CPU a fused kernel does both, if there is one for these tensors.
+  /// Normalises x: [B, C, space...] and applies the activation. In training mode uses the
+  /// statistics of the batch and writes them to batch_mean and batch_var; in evaluation mode uses
+  /// the running statistics. On the CPU a fused kernel does both, if there is one for these
+  /// tensors.
   at::Tensor forward(const at::Tensor& x);
 
   void set_sum_over_ranks(SumOverRanks sum) { sum_over_ranks_ = std::move(sum); }
@@ -58,6 +59,6 @@ class BatchNorm2dImpl : public torch::nn::Module, public BeginsAsConstructed {
   SumOverRanks sum_over_ranks_;
   bool reports_ = true;
 };
-TORCH_MODULE(BatchNorm2d);
+TORCH_MODULE(BatchNorm);
 
 }  // namespace vae_dist::model

@@ -2,43 +2,77 @@
 
 #include <ATen/ATen.h>
 
-#include <variant>
+#include <cmath>
+#include <stdexcept>
 
 #include "model/layer_product.hpp"
 
 namespace vae_dist::model {
 
-at::Tensor ChoosesConvolution::convolve(const at::Tensor& x, const at::Tensor& weight,
-                                        const at::Tensor& bias,
-                                        const kernels::ConvolutionGeometry& geometry) const {
-  const auto product = [&](const at::Tensor& images, const at::Tensor& kernel,
-                           const at::Tensor& added) {
-    kernels::ConvolutionWays ways;
-    if (kernels::has_ways(images, kernel))
-      ways = kernels::ways_or_table(choice_.get(), kernels::shape_of(images, kernel, geometry),
-                                    images.scalar_type());
-    return kernels::convolution(images, kernel, added, geometry, ways);
-  };
+ConvolutionLayer::ConvolutionLayer(ConvolutionOptions options, bool transposed)
+    : options_(std::move(options)), transposed_(transposed) {
+  if (options_.dimensions < 1 || options_.dimensions > 3)
+    throw std::invalid_argument("a convolution has one, two or three space dimensions");
+  options_.output_padding.resize(options_.dimensions, 0);
+  std::vector<std::int64_t> sizes = {options_.out_channels, options_.in_channels};
+  if (transposed) std::swap(sizes[0], sizes[1]);
+  sizes.insert(sizes.end(), options_.dimensions, options_.kernel);
+  weight = register_parameter("weight", at::empty(sizes));
+  const double bound = 1.0 / std::sqrt(static_cast<double>(weight[0].numel()));
+  const at::NoGradGuard no_grad;
+  weight.uniform_(-bound, bound);
+  if (!options_.bias) return;
+  bias = register_parameter("bias", at::empty({options_.out_channels}));
+  bias.uniform_(-bound, bound);
+}
+
+at::Tensor ConvolutionLayer::of_torch(const at::Tensor& x, const at::Tensor& kernel,
+                                      const at::Tensor& added) const {
+  const std::optional<at::Tensor> bias_or_none =
+      added.defined() ? std::optional(added) : std::nullopt;
+  const std::vector<std::int64_t> stride(options_.dimensions, options_.stride),
+      padding(options_.dimensions, options_.padding);
+  const bool line = options_.dimensions == 1;
+  if (!transposed_)
+    return line ? at::conv1d(x, kernel, bias_or_none, stride, padding)
+                : at::conv3d(x, kernel, bias_or_none, stride, padding);
+  return line ? at::conv_transpose1d(x, kernel, bias_or_none, stride, padding,
+                                     options_.output_padding)
+              : at::conv_transpose3d(x, kernel, bias_or_none, stride, padding,
+                                     options_.output_padding);
+}
+
+at::Tensor ConvolutionLayer::in_its_way(const at::Tensor& x, const at::Tensor& kernel,
+                                        const at::Tensor& added) const {
+  const kernels::ConvolutionGeometry geometry = {
+      .transposed = transposed_,
+      .stride = options_.stride,
+      .padding = options_.padding,
+      .output_padding = {options_.output_padding[0], options_.output_padding[1]}};
+  kernels::ConvolutionWays ways;
+  if (kernels::has_ways(x, kernel))
+    ways = kernels::ways_or_table(choice_.get(), kernels::shape_of(x, kernel, geometry),
+                                  x.scalar_type());
+  return kernels::convolution(x, kernel, added, geometry, ways);
+}
+
+at::Tensor ConvolutionLayer::convolved(const at::Tensor& x, const at::Tensor& added) const {
   return layer_product(
-      geometry.transposed ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution,
-      x, weight, bias, product);
+      transposed_ ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution, x,
+      weight, added, [&](const at::Tensor& in, const at::Tensor& kernel, const at::Tensor& shift) {
+        return options_.dimensions == 2 ? in_its_way(in, kernel, shift)
+                                        : of_torch(in, kernel, shift);
+      });
 }
 
-at::Tensor ConvolutionImpl::convolved(const at::Tensor& x, const at::Tensor& added) const {
-  return convolve(x, weight, added,
-                  {.transposed = false,
-                   .stride = (*options.stride())[0],
-                   .padding = (*std::get<torch::ExpandingArray<2>>(options.padding()))[0]});
+Convolution conv3(std::int64_t in, std::int64_t out, std::size_t dimensions) {
+  return Convolution(ConvolutionOptions{
+      .in_channels = in, .out_channels = out, .kernel = 3, .padding = 1, .dimensions = dimensions});
 }
 
-at::Tensor TransposedConvolutionImpl::convolved(const at::Tensor& x,
-                                                const at::Tensor& added) const {
-  const auto& extra = *options.output_padding();
-  return convolve(x, weight, added,
-                  {.transposed = true,
-                   .stride = (*options.stride())[0],
-                   .padding = (*std::get<torch::ExpandingArray<2>>(options.padding()))[0],
-                   .output_padding = {extra[0], extra[1]}});
+Convolution conv1(std::int64_t in, std::int64_t out, std::size_t dimensions) {
+  return Convolution(ConvolutionOptions{
+      .in_channels = in, .out_channels = out, .kernel = 1, .dimensions = dimensions});
 }
 
 }  // namespace vae_dist::model

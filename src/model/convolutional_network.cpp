@@ -11,11 +11,7 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2dOptions;
-using torch::nn::ConvTranspose2dOptions;
 using torch::nn::Sequential;
-
-constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
 
 // A convolution whose output a batch norm normalises.
 //
@@ -26,8 +22,7 @@ constexpr std::int64_t kKernel = 3, kStride = 2, kPadding = 1;
 template <typename Base>
 class NormalisedConvolution : public Base {
  public:
-  template <typename Options>
-  NormalisedConvolution(const Options& convolution, BatchNorm2d norm, bool skips_bias)
+  NormalisedConvolution(const ConvolutionOptions& convolution, BatchNorm norm, bool skips_bias)
       : Base(convolution), norm_(std::move(norm)), skips_bias_(skips_bias) {
     this->bias.set_requires_grad(false);
     if (skips_bias_) norm_->left_out_bias = this->bias;
@@ -40,25 +35,25 @@ class NormalisedConvolution : public Base {
   }
 
  private:
-  BatchNorm2d norm_;  // the next module of the block
+  BatchNorm norm_;  // the next module of the block
   bool skips_bias_;
 };
 
-struct Size {
-  std::int64_t height, width;
-};
-
-// Returns the sizes before each level and after the last; a stride of 2 gives ceil(size / 2).
-std::vector<Size> level_sizes(const NetworkOptions& options) {
-  std::vector<Size> sizes = {{options.height, options.width}};
+// Returns the sizes before each level and after the last.
+std::vector<Space> level_sizes(const NetworkOptions& options) {
+  std::vector<Space> sizes = {options.space};
   for (std::size_t level = 0; level < options.hidden_dims.size(); ++level)
-    sizes.push_back({(sizes.back().height + 1) / 2, (sizes.back().width + 1) / 2});
+    sizes.push_back(halved(sizes.back()));
   return sizes;
 }
 
 // A transposed convolution turns size n into 2n - 1 + output padding. Returns the padding that
-// restores `size`.
-std::int64_t mirror_padding(std::int64_t size) { return size % 2 == 0 ? 1 : 0; }
+// restores each of `sizes`.
+std::vector<std::int64_t> mirror_padding(const Space& sizes) {
+  std::vector<std::int64_t> out;
+  for (const std::int64_t size : sizes) out.push_back(size % 2 == 0 ? 1 : 0);
+  return out;
+}
 
 // A Sequential can be nested in another one only if its forward() is not a template.
 struct BlockImpl : torch::nn::SequentialImpl {
@@ -68,64 +63,67 @@ TORCH_MODULE(Block);
 
 // PyTorch-VAE counts the activation as a separate module. Here the normalisation includes it, and
 // an Identity takes its index.
-template <typename Base, typename Options>
-void append_level(torch::nn::SequentialImpl& block, const Options& convolution, std::int64_t out,
+template <typename Base>
+void append_level(torch::nn::SequentialImpl& block, const ConvolutionOptions& convolution,
                   const NetworkOptions& options) {
-  const BatchNorm2d norm(out, options.activation);
+  const BatchNorm norm(convolution.out_channels, options.activation);
   block.push_back(std::make_shared<NormalisedConvolution<Base>>(convolution, norm,
                                                                 options.skips_cancelled_bias));
   block.push_back(norm);
   block.push_back(torch::nn::Identity());
 }
 
+ConvolutionOptions of_stride_two(std::int64_t in, std::int64_t out, const NetworkOptions& options) {
+  return {.in_channels = in,
+          .out_channels = out,
+          .kernel = 3,
+          .stride = 2,
+          .padding = 1,
+          .dimensions = options.space.size()};
+}
+
 Block downsampling(std::int64_t in, std::int64_t out, const NetworkOptions& options) {
   Block block;
-  append_level<ConvolutionImpl>(
-      *block, Conv2dOptions(in, out, kKernel).stride(kStride).padding(kPadding), out, options);
+  append_level<ConvolutionImpl>(*block, of_stride_two(in, out, options), options);
   return block;
 }
 
 // Appends to `block` because PyTorch-VAE's final layer continues after this without nesting.
 void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::int64_t out,
-                       Size size, const NetworkOptions& options) {
-  append_level<TransposedConvolutionImpl>(
-      block,
-      ConvTranspose2dOptions(in, out, kKernel)
-          .stride(kStride)
-          .padding(kPadding)
-          .output_padding({mirror_padding(size.height), mirror_padding(size.width)}),
-      out, options);
+                       const Space& sizes, const NetworkOptions& options) {
+  ConvolutionOptions convolution = of_stride_two(in, out, options);
+  convolution.output_padding = mirror_padding(sizes);
+  append_level<TransposedConvolutionImpl>(block, convolution, options);
 }
 
-Convolution head(const NetworkOptions& options) {
-  return Convolution(
-      Conv2dOptions(options.hidden_dims[0], options.channels, kKernel).padding(kPadding));
+// Returns the options. Throws std::invalid_argument if convolutions cannot work with them.
+const NetworkOptions& checked(const NetworkOptions& options) {
+  require_convolvable(options.space);
+  if (options.hidden_dims.empty())
+    throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
+  return options;
 }
 
 }  // namespace
 
-ConvolutionalEncoder::ConvolutionalEncoder(torch::nn::Module& owner,
-                                           const NetworkOptions& options) {
-  if (options.hidden_dims.empty())
-    throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
+ConvolutionalEncoder::ConvolutionalEncoder(torch::nn::Module& owner, const NetworkOptions& options)
+    : condition_(owner, checked(options)) {
   levels_ = owner.register_module("encoder", Sequential());
-  std::int64_t channels = options.channels;
+  std::int64_t channels = condition_.channels();
   for (const std::int64_t out : options.hidden_dims)
     levels_->push_back(downsampling(std::exchange(channels, out), out, options));
-  const Size code = level_sizes(options).back();
-  code_values_ = channels * code.height * code.width;
+  code_values_ = channels * positions_in(level_sizes(options).back());
 }
 
-ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner,
-                                           const NetworkOptions& options) {
+ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner, const NetworkOptions& options)
+    : condition_values_(checked(options).condition_values) {
   const auto& hidden = options.hidden_dims;
-  if (hidden.empty())
-    throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");
-  const std::vector<Size> sizes = level_sizes(options);
-  const Size code = sizes.back();
-  code_shape_ = {-1, hidden.back(), code.height, code.width};
+  const std::vector<Space> sizes = level_sizes(options);
+  const Space& code = sizes.back();
+  code_shape_ = batch_shape(hidden.back(), code);
   input_ = owner.register_module(
-      "decoder_input", Linear(options.latent_dim, hidden.back() * code.height * code.width));
+      "decoder_input",
+      Linear(options.latent_dim + options.condition_values, hidden.back() * positions_in(code)));
 
   levels_ = owner.register_module("decoder", Sequential());
   for (std::size_t level = hidden.size() - 1; level > 0; --level) {
@@ -135,20 +133,20 @@ ConvolutionalDecoder::ConvolutionalDecoder(torch::nn::Module& owner,
   }
   final_layer_ = owner.register_module("final_layer", Sequential());
   append_upsampling(*final_layer_, hidden[0], hidden[0], sizes[0], options);
-  final_layer_->push_back(head(options));
+  final_layer_->push_back(conv3(hidden[0], options.channels, options.space.size()));
   final_layer_->push_back(ActivationModule(options.output));
-  variance_head_ = VarianceHead(owner, options);
+  second_head_ = SecondHead(owner, options);
 }
 
-Decoded ConvolutionalDecoder::forward(const at::Tensor& z) {
-  at::Tensor x = input_->forward(z).view(code_shape_);
+Decoded ConvolutionalDecoder::forward(const at::Tensor& z, const Sample& given) {
+  at::Tensor x = input_->forward(with_condition(z, given, condition_values_)).view(code_shape_);
   if (!levels_->is_empty()) x = levels_->forward(x);
-  if (variance_head_.is_empty()) return {final_layer_->forward(x), {}};
+  if (second_head_.is_empty()) return {final_layer_->forward(x), {}};
 
   // Both heads read the output of the activation before them.
   const auto head = final_layer_->begin() + static_cast<std::ptrdiff_t>(final_layer_->size() - 2);
   for (auto part = final_layer_->begin(); part != head; ++part) x = part->forward(x);
-  return {(head + 1)->forward(head->forward(x)), variance_head_.forward(x)};
+  return {(head + 1)->forward(head->forward(x)), second_head_.forward(x)};
 }
 
 }  // namespace vae_dist::model

@@ -23,8 +23,8 @@ class DecoderOnly : public LatentModel {
   Posterior encode_sample(const Sample&) override {
     throw std::logic_error("a decoder_only model has no encoder");
   }
-  Decoded decode_latents(const at::Tensor& z, const Sample&) override {
-    return decoder_.forward(z);
+  Decoded decode_latents(const at::Tensor& z, const Sample& given) override {
+    return decoder_.forward(z, given);
   }
 
  private:

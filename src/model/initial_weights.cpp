@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/keyed_random.hpp"
+#include "model/convolution.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -30,10 +31,10 @@ class Initialiser {
 
   /// Initialises the module's own parameters. Returns false if it does not know how.
   bool knows(torch::nn::Module& module) {
-    if (draws_as<torch::nn::Conv2d>(module) || draws_as<torch::nn::ConvTranspose2d>(module) ||
-        draws_as<torch::nn::Linear>(module) || draws_as<torch::nn::Conv1d>(module) ||
-        draws_as<torch::nn::ConvTranspose1d>(module) || draws_as<torch::nn::Conv3d>(module) ||
-        draws_as<torch::nn::ConvTranspose3d>(module))
+    if (draws_as<ConvolutionLayer>(module) || draws_as<torch::nn::Conv2d>(module) ||
+        draws_as<torch::nn::ConvTranspose2d>(module) || draws_as<torch::nn::Linear>(module) ||
+        draws_as<torch::nn::Conv1d>(module) || draws_as<torch::nn::ConvTranspose1d>(module) ||
+        draws_as<torch::nn::Conv3d>(module) || draws_as<torch::nn::ConvTranspose3d>(module))
       return has_these_alone(module);
     return module.parameters(/*recurse=*/false).empty() ||
            dynamic_cast<BeginsAsConstructed*>(&module) ||

@@ -26,27 +26,27 @@ Posterior LatentModel::encode(const Sample& sample) {
 Decoded LatentModel::decode(const at::Tensor& z, const Sample& given) {
   const Autocast autocast(z.device().type(), uses_bfloat16_);
   Decoded decoded = decode_latents(z, given);
-  return {in_type_of(z, decoded.output), in_type_of(z, decoded.log_variance)};
+  return {in_type_of(z, decoded.output), in_type_of(z, decoded.second)};
 }
 
 VaeOutput LatentModel::forward(const Sample& sample) {
   const Posterior posterior = encode(sample);
-  return {likelihood().mean_image(decode(reparameterize(posterior, sample.noise), sample)),
-          sample.x, posterior.mu, posterior.log_var};
+  const Decoded decoded = decode(reparameterize(posterior, sample.noise), sample);
+  return {likelihood().mean_image(decoded, sample), sample.x, posterior.mu, posterior.log_var};
 }
 
 void LatentModel::use_convolutions(std::shared_ptr<kernels::ConvolutionChoice> choice) {
   convolutions_ = std::move(choice);
   convolutions_->train(is_training());
   for (const auto& module : modules(/*include_self=*/false))
-    if (auto* const layer = dynamic_cast<ChoosesConvolution*>(module.get()))
+    if (auto* const layer = dynamic_cast<ConvolutionLayer*>(module.get()))
       layer->use_choice(convolutions_);
 }
 
-std::vector<BatchNorm2d> LatentModel::batch_norms() const {
-  std::vector<BatchNorm2d> layers;
+std::vector<BatchNorm> LatentModel::batch_norms() const {
+  std::vector<BatchNorm> layers;
   for (const auto& module : modules(/*include_self=*/false))
-    if (auto layer = std::dynamic_pointer_cast<BatchNorm2dImpl>(module);
+    if (auto layer = std::dynamic_pointer_cast<BatchNormImpl>(module);
         layer && std::find(frozen_.begin(), frozen_.end(), module) == frozen_.end())
       layers.emplace_back(layer);
   return layers;

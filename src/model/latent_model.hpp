@@ -31,8 +31,8 @@ struct Posterior {
 
 /// The return value of PyTorch-VAE's forward.
 struct VaeOutput {
-  at::Tensor reconstruction;  ///< [B, C, H, W]: the mean image of p(x|z)
-  at::Tensor input;           ///< [B, C, H, W]
+  at::Tensor reconstruction;  ///< [B, C, space...]: the mean of p(x|z)
+  at::Tensor input;           ///< [B, C, space...]
   at::Tensor mu, log_var;     ///< [B, latent_values]
 };
 
@@ -46,7 +46,8 @@ class LatentModel : public torch::nn::Module {
   /// in fp32. Throws std::logic_error if there is no encoder.
   Posterior encode(const Sample& sample);
 
-  /// Decodes z: [B, latent_values]. `given`: what else the decoder may read, per sample; never x.
+  /// Decodes z: [B, latent_values]. `given`: what else the decoder may read, per sample (a
+  /// condition); never x.
   Decoded decode(const at::Tensor& z, const Sample& given = {});
 
   /// Makes encoder and decoder compute convolutions and matrix products in bfloat16 from now on
@@ -68,7 +69,7 @@ class LatentModel : public torch::nn::Module {
   const Likelihood& likelihood() const { return *likelihood_; }
 
   /// Returns the batch-norm layers that are not frozen, in registration order.
-  std::vector<BatchNorm2d> batch_norms() const;
+  std::vector<BatchNorm> batch_norms() const;
 
   /// Excludes these modules and parameters ("encoder", "decoder.0", "fc_mu.weight") from training
   /// and keeps them in evaluation mode from now on, whatever mode the model is in. Throws
@@ -108,10 +109,10 @@ class RepeatedForward {
 
  private:
   void report(bool wanted) {
-    for (BatchNorm2d& layer : layers_) layer->report_statistics(wanted);
+    for (BatchNorm& layer : layers_) layer->report_statistics(wanted);
   }
 
-  std::vector<BatchNorm2d> layers_;
+  std::vector<BatchNorm> layers_;
 };
 
 /// Returns z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014,

@@ -30,7 +30,7 @@ Decoded Decoded::narrow(std::int64_t first, std::int64_t count) const {
   // The gradient of a part is copied into zeros.
   if (count == output.size(0)) return *this;
   return {output.narrow(0, first, count),
-          log_variance.defined() ? log_variance.narrow(0, first, count) : at::Tensor()};
+          second.defined() ? second.narrow(0, first, count) : at::Tensor()};
 }
 
 at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const Sample& sample) const {
@@ -38,12 +38,15 @@ at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const Sampl
   std::vector<at::Tensor> columns;
   for (std::int64_t k = 0; k < decoded.output.size(0); ++k) {
     const Decoded one = decoded.narrow(k, 1);
-    columns.push_back(
-        negative_log({one.output.expand_as(x),
-                      one.log_variance.defined() ? one.log_variance.expand_as(x) : at::Tensor()},
-                     sample));
+    columns.push_back(negative_log(
+        {one.output.expand_as(x), one.second.defined() ? one.second.expand_as(x) : at::Tensor()},
+        sample));
   }
   return at::stack(columns, 1);
+}
+
+at::Tensor Likelihood::mean_image(const Decoded& decoded, const Sample&) const {
+  return decoded.output;
 }
 
 void Likelihood::blend_into_running(const at::Tensor&, const at::Tensor&) {}

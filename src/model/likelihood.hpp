@@ -17,21 +17,12 @@
 
 namespace vae_dist::model {
 
-/// Lower bound of the predicted log sigma^2 of a single value. Without it, single values that are
-/// always black would dominate the loss.
-inline constexpr double kLeastLogVariance = -6.0;
-
-/// Lower bound of a predicted log sigma^2 that all values of a sample share. No single value can
-/// take it over, so the bound only keeps the density of a flawless reconstruction finite: sigma
-/// 0.0025 is below a step of 256 levels on [0, 1].
-inline constexpr double kLeastSharedLogVariance = -12.0;
-
 /// The parameters of p(x|z) for a batch of z.
 struct Decoded {
-  at::Tensor output;        ///< [B, C, H, W]: mean, or logits
-  at::Tensor log_variance;  ///< defined if the likelihood needs it: log sigma^2 of every value,
-                            ///< [B, C, H, W], >= kLeastLogVariance, or of the whole sample,
-                            ///< [B, 1, 1, 1], >= kLeastSharedLogVariance
+  at::Tensor output;  ///< [B, C, space...]: mean, or logits
+  at::Tensor second;  ///< defined if the likelihood asks for a second head
+                      ///< (LikelihoodTraits::second_head): of every value, [B, C, space...], or of
+                      ///< the whole sample, [B, 1, 1...]
 
   Decoded narrow(std::int64_t first, std::int64_t count) const;
 };
@@ -54,8 +45,10 @@ class Likelihood : public torch::nn::Module, public BeginsAsConstructed {
   /// takes one latent at a time; a likelihood may override it with something cheaper.
   virtual at::Tensor negative_log_of_pairs(const Decoded& decoded, const Sample& sample) const;
 
-  /// Returns E[x|z]: [B, C, H, W], in the range of x.
-  virtual at::Tensor mean_image(const Decoded& decoded) const { return decoded.output; }
+  /// Returns E[x|z]: [B, C, space...], in the range of x. `given`: the samples that are
+  /// reconstructed, for likelihoods that read more of them than z (a total count); without x, what
+  /// is generated.
+  virtual at::Tensor mean_image(const Decoded& decoded, const Sample& given = {}) const;
 
   /// Blends a step's mean squared error per value over its replicas (a scalar) into the running
   /// value, unless `skip` ([1], 1 = nothing may change). Only likelihoods that follow the error do
@@ -74,6 +67,7 @@ struct LikelihoodRequest {
   std::any own = {};             ///< its own settings, as registered; empty: the defaults
   double low = 0.0, high = 1.0;  ///< the range of x
   std::int64_t channels = 3;
+  std::int64_t values = 1;  ///< D of a sample
 
   template <typename Settings>
   const Settings& settings() const {

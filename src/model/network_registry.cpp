@@ -6,6 +6,8 @@ namespace vae_dist::model {
 
 std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request) {
   const base::Network& described = base::Registry<base::Network>::all().at(name);
+  if (request.options.condition_values > 0 && !described.takes_condition)
+    throw std::invalid_argument("it takes no condition; choose a network that does");
   std::shared_ptr<LatentModel> network = base::makers<MakeNetwork>().at(name)(request);
   if (network->latent_kind() != described.latent)
     throw std::logic_error("the network '" + name +

@@ -31,7 +31,8 @@ using MakeNetwork = std::function<std::shared_ptr<LatentModel>(const NetworkRequ
 using RegisteredNetwork = base::Registered<base::Network, MakeNetwork>;
 
 /// Constructs the network `name`. Throws std::logic_error if it is not registered, or if the kind
-/// of its latent differs from the registered kind.
+/// of its latent differs from the registered kind. Throws std::invalid_argument if the network
+/// refuses its options.
 std::shared_ptr<LatentModel> make_network(const std::string& name, const NetworkRequest& request);
 
 }  // namespace vae_dist::model

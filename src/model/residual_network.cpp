@@ -10,8 +10,6 @@
 namespace vae_dist::model {
 namespace {
 
-using torch::nn::Conv2dOptions;
-
 // Computes in the type of x, even where autocast would cast x.
 template <typename Compute>
 at::Tensor as_it_is(const at::Tensor& x, const Compute& compute) {
@@ -51,18 +49,14 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
 
 }  // namespace
 
-Convolution conv3x3(std::int64_t in, std::int64_t out) {
-  return Convolution(Conv2dOptions(in, out, 3).padding(1));
-}
-Convolution conv1x1(std::int64_t in, std::int64_t out) {
-  return Convolution(Conv2dOptions(in, out, 1));
-}
-
 at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
-  if (!ways_.fused || !kernels::has_group_norm_kernel(x, weight, bias, options.num_groups()))
+  const at::Tensor image = volume_as_image(x);
+  if (!ways_.fused || !kernels::has_group_norm_kernel(image, weight, bias, options.num_groups()))
     return activate(normalise(x), activation_);
   const auto fused = [&](std::optional<double> slope) {
-    return FusedGroupNorm::apply(x, weight, bias, options.num_groups(), options.eps(), slope);
+    const at::Tensor y =
+        FusedGroupNorm::apply(image, weight, bias, options.num_groups(), options.eps(), slope);
+    return image.is_same(x) ? y : y.view_as(x);
   };
   if (activation_ == Activation::silu) return fused(std::nullopt);
   if (const std::optional<double> slope = negative_slope(activation_)) return fused(slope);
@@ -88,12 +82,12 @@ GroupNorm group_norm(std::int64_t channels, GroupNormWays ways, Activation activ
 }
 
 ResidualBlockImpl::ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation,
-                                     GroupNormWays norms)
+                                     GroupNormWays norms, std::size_t dimensions)
     : norm1_(register_module("norm1", group_norm(in, norms, activation))),
       norm2_(register_module("norm2", group_norm(out, norms, activation))),
-      conv1_(register_module("conv1", conv3x3(in, out))),
-      conv2_(register_module("conv2", conv3x3(out, out))) {
-  if (in != out) shortcut_ = register_module("shortcut", conv1x1(in, out));
+      conv1_(register_module("conv1", conv3(in, out, dimensions))),
+      conv2_(register_module("conv2", conv3(out, out, dimensions))) {
+  if (in != out) shortcut_ = register_module("shortcut", conv1(in, out, dimensions));
 }
 
 at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
@@ -101,10 +95,11 @@ at::Tensor ResidualBlockImpl::forward(const at::Tensor& x) {
   return h + (shortcut_.is_empty() ? x : shortcut_->forward(x));
 }
 
-SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels, GroupNormWays norms)
+SpatialAttentionImpl::SpatialAttentionImpl(std::int64_t channels, GroupNormWays norms,
+                                           std::size_t dimensions)
     : norm_(register_module("norm", group_norm(channels, norms))),
-      qkv_(register_module("qkv", conv1x1(channels, 3 * channels))),
-      projection_(register_module("projection", conv1x1(channels, channels))) {}
+      qkv_(register_module("qkv", conv1(channels, 3 * channels, dimensions))),
+      projection_(register_module("projection", conv1(channels, channels, dimensions))) {}
 
 at::Tensor SpatialAttentionImpl::forward(const at::Tensor& x) {
   const auto sizes = x.sizes();
@@ -121,11 +116,15 @@ at::Tensor SpatialAttentionImpl::forward(const at::Tensor& x) {
   return x + projection_->forward(mixed.squeeze(1).transpose(1, 2).reshape(sizes));
 }
 
-UpsamplingImpl::UpsamplingImpl(std::int64_t channels, std::int64_t height, std::int64_t width)
-    : size_{height, width}, conv_(register_module("conv", conv3x3(channels, channels))) {}
+UpsamplingImpl::UpsamplingImpl(std::int64_t channels, Space size)
+    : size_(std::move(size)),
+      conv_(register_module("conv", conv3(channels, channels, size_.size()))) {}
 
 at::Tensor UpsamplingImpl::forward(const at::Tensor& x) {
-  return conv_->forward(as_it_is(x, [&] { return at::upsample_nearest2d(x, size_); }));
+  return conv_->forward(as_it_is(x, [&] {
+    if (size_.size() == 1) return at::upsample_nearest1d(x, size_);
+    return size_.size() == 2 ? at::upsample_nearest2d(x, size_) : at::upsample_nearest3d(x, size_);
+  }));
 }
 
 }  // namespace vae_dist::model

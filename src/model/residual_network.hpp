@@ -1,5 +1,5 @@
-// Building blocks of a residual convolutional network: blocks with group normalisation, attention
-// at low resolution, and changes of resolution.
+// Building blocks of a residual convolutional network in one, two or three space dimensions: blocks
+// with group normalisation, attention at low resolution, and changes of resolution.
 //
 // There are no batch statistics, so training does not depend on the size of a replica.
 #pragma once
@@ -10,12 +10,9 @@
 
 #include "model/activation.hpp"
 #include "model/convolution.hpp"
+#include "model/space.hpp"
 
 namespace vae_dist::model {
-
-/// Convolutions that preserve the resolution.
-Convolution conv3x3(std::int64_t in, std::int64_t out);
-Convolution conv1x1(std::int64_t in, std::int64_t out);
 
 /// Where autocast rounds convolutions to bfloat16 (autocast.hpp): the type in which group
 /// normalisation reads and writes images, and so the type of the activation behind it.
@@ -54,11 +51,12 @@ GroupNorm group_norm(std::int64_t channels, GroupNormWays ways,
                      Activation activation = Activation::identity);
 
 /// x + conv(act(norm(conv(act(norm(x)))))), the pre-activation form (He et al. 2016, "Identity
-/// Mappings in Deep Residual Networks"). If the number of channels changes, a 1x1 convolution maps
-/// x.
+/// Mappings in Deep Residual Networks"). If the number of channels changes, a linear map of the
+/// channels at each position maps x.
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation, GroupNormWays norms);
+  ResidualBlockImpl(std::int64_t in, std::int64_t out, Activation activation, GroupNormWays norms,
+                    std::size_t dimensions = 2);
   at::Tensor forward(const at::Tensor& x);
 
  private:
@@ -72,7 +70,7 @@ TORCH_MODULE(ResidualBlock);
 /// al. 2017, eq. 1; for images: Zhang et al. 2019).
 class SpatialAttentionImpl : public torch::nn::Module {
  public:
-  SpatialAttentionImpl(std::int64_t channels, GroupNormWays norms);
+  SpatialAttentionImpl(std::int64_t channels, GroupNormWays norms, std::size_t dimensions = 2);
   at::Tensor forward(const at::Tensor& x);
 
  private:
@@ -82,16 +80,16 @@ class SpatialAttentionImpl : public torch::nn::Module {
 TORCH_MODULE(SpatialAttention);
 
 /// Doubles a size by nearest neighbours (one less where halving an odd size rounded up), then
-/// applies a 3x3 convolution. This avoids checkerboard artefacts (Odena et al. 2016). Where
-/// autocast would copy the pixels in fp32 (on a GPU), they are copied as they are, which gives the
-/// same values: backward sums in fp32 and rounds once in either case.
+/// applies a convolution with a kernel of 3. This avoids checkerboard artefacts (Odena et al.
+/// 2016). Where autocast would copy the pixels in fp32 (on a GPU), they are copied as they are,
+/// which gives the same values: backward sums in fp32 and rounds once in either case.
 class UpsamplingImpl : public torch::nn::Module {
  public:
-  UpsamplingImpl(std::int64_t channels, std::int64_t height, std::int64_t width);
+  UpsamplingImpl(std::int64_t channels, Space size);
   at::Tensor forward(const at::Tensor& x);
 
  private:
-  std::vector<std::int64_t> size_;
+  Space size_;
   Convolution conv_;
 };
 TORCH_MODULE(Upsampling);

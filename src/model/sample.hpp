@@ -10,11 +10,11 @@
 namespace vae_dist::model {
 
 /// The tensors of a batch, by name; the first axis of each runs over the samples. A tensor that the
-/// batch does not have is undefined. To attach more data to each sample (a condition, a mask,
-/// further noise), add a field here and in fields(): networks, likelihoods and objectives receive
+/// batch does not have is undefined. To attach more data to each sample (a mask, further
+/// noise), add a field here and in fields(): networks, likelihoods and objectives receive
 /// all fields, and steps pass them on.
 struct Sample {
-  at::Tensor x;  ///< [B, C, H, W]: the values to learn, in the model's range
+  at::Tensor x;  ///< [B, C, space...], a vector [B, V]: the values to learn, in the model's range
   at::Tensor noise =
       {};  ///< [B, Objective::noise_per_sample()]: standard normal noise, keyed by the sample
 
@@ -23,6 +23,10 @@ struct Sample {
   /// stores it.
   at::Tensor mirrored = {};
 
+  /// [B, Y] fp32: what a conditional network is told about each sample (condition.hpp), numbers and
+  /// one-hot classes side by side.
+  at::Tensor condition = {};
+
   Sample() = default;
   /// Converts implicitly: a batch without noise is just its values.
   Sample(at::Tensor values, at::Tensor draws = {})
@@ -30,7 +34,7 @@ struct Sample {
 
   std::int64_t size() const { return x.size(0); }  ///< B
 
-  std::vector<at::Tensor*> fields() { return {&x, &noise, &mirrored}; }
+  std::vector<at::Tensor*> fields() { return {&x, &noise, &mirrored, &condition}; }
 
   /// Returns a copy in which `change` has been applied to each defined tensor.
   template <typename Change>

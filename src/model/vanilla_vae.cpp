@@ -13,7 +13,7 @@ VanillaVae::VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood
 }
 
 Posterior VanillaVae::encode_sample(const Sample& sample) {
-  const at::Tensor code = encoder_.forward(sample.x);
+  const at::Tensor code = encoder_.forward(sample);
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }
 
@@ -21,7 +21,9 @@ namespace {
 
 const RegisteredNetwork kVanillaVae({{.name = "vanilla_vae",
                                       .help = "PyTorch-VAE's convolutional VAE"},
-                                     base::LatentKind::posterior},
+                                     base::LatentKind::posterior,
+                                     /*has_blocks=*/false,
+                                     /*takes_condition=*/true},
                                     [](const NetworkRequest& wanted) {
                                       return std::make_shared<VanillaVae>(wanted.options,
                                                                           wanted.likelihood);

@@ -1,4 +1,4 @@
-// The convolutional variational autoencoder of PyTorch-VAE (vanilla_vae.py), for any image size and
+// The convolutional variational autoencoder of PyTorch-VAE (vanilla_vae.py), for any size and
 // number of channels.
 #pragma once
 
@@ -13,8 +13,8 @@ class VanillaVae : public LatentModel {
 
  protected:
   Posterior encode_sample(const Sample& sample) override;
-  Decoded decode_latents(const at::Tensor& z, const Sample&) override {
-    return decoder_.forward(z);
+  Decoded decode_latents(const at::Tensor& z, const Sample& given) override {
+    return decoder_.forward(z, given);
   }
 
  private:

@@ -5,14 +5,16 @@
 
 #include <algorithm>
 
+#include "model/convolution.hpp"
+
 namespace vae_dist::model {
 namespace {
 
 // The tensors that the layer's forward reads; registered parameters are handles of their own.
 std::vector<at::Tensor*> read_by(torch::nn::Module& layer) {
   const auto both = [](auto& of) { return std::vector<at::Tensor*>{&of.weight, &of.bias}; };
-  if (auto* const convolution = dynamic_cast<torch::nn::Conv2dImpl*>(&layer))
-    return both(*convolution);
+  if (auto* const convolution = dynamic_cast<ConvolutionLayer*>(&layer)) return both(*convolution);
+  if (auto* const of_torch = dynamic_cast<torch::nn::Conv2dImpl*>(&layer)) return both(*of_torch);
   if (auto* const transposed = dynamic_cast<torch::nn::ConvTranspose2dImpl*>(&layer))
     return both(*transposed);
   if (auto* const linear = dynamic_cast<torch::nn::LinearImpl*>(&layer)) return both(*linear);

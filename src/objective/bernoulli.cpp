@@ -27,7 +27,7 @@ class Bernoulli : public model::Likelihood {
     return at::softplus(logits).sum(1).unsqueeze(0) - sample.x.flatten(1).matmul(logits.t());
   }
 
-  at::Tensor mean_image(const model::Decoded& decoded) const override {
+  at::Tensor mean_image(const model::Decoded& decoded, const model::Sample&) const override {
     return at::sigmoid(decoded.output);
   }
 };

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "model/likelihood.hpp"
+#include "model/space.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -28,7 +29,7 @@ class DiscretizedLogistic : public model::Likelihood {
                           const model::Sample& sample) const override {
     const at::Tensor &x = sample.x, &mean = decoded.output;
     const double half_bin = 0.5 * (high_ - low_) / 255;
-    const at::Tensor inverse_scale = (-log_scale_).exp().view({1, -1, 1, 1});
+    const at::Tensor inverse_scale = model::of_each_channel((-log_scale_).exp(), x);
     const at::Tensor upper = (x + half_bin - mean) * inverse_scale,
                      lower = (x - half_bin - mean) * inverse_scale;
     // sigmoid(u) - sigmoid(l) = sigmoid(u) * sigmoid(-l) * (1 - exp(l - u)). The logarithm of the

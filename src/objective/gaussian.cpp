@@ -14,6 +14,16 @@ namespace {
 
 constexpr double kMinLogSigma = -6.0;  // soft lower bound, for Variance::optimal
 constexpr double kDecay = 0.99;        // of the running mean squared error
+
+// Lower bound of the predicted log sigma^2 of a single value. Without it, single values that are
+// always black would dominate the loss.
+constexpr double kLeastLogVariance = -6.0;
+
+// Lower bound of a predicted log sigma^2 that all values of a sample share. No single value can
+// take it over, so the bound only keeps the density of a flawless reconstruction finite: sigma
+// 0.0025 is below a step of 256 levels on [0, 1].
+constexpr double kLeastSharedLogVariance = -12.0;
+
 const double kLog2Pi = std::log(2 * std::numbers::pi);
 
 // A smooth max(x, least): below `least` the gradient fades instead of dropping to zero (Chua et al.
@@ -38,9 +48,9 @@ base::LikelihoodTraits traits_of(const GaussianSettings& own) {
   base::LikelihoodTraits traits;
   if (own.variance == Variance::fixed) traits.fixed_sigma = own.sigma;
   if (own.variance == Variance::predicted)
-    traits.predicted_variance = base::PredictedVariance::of_values;
+    traits.second_head = {.of = base::SecondHead::Of::values, .least = kLeastLogVariance};
   if (own.variance == Variance::predicted_shared)
-    traits.predicted_variance = base::PredictedVariance::of_sample;
+    traits.second_head = {.of = base::SecondHead::Of::sample, .least = kLeastSharedLogVariance};
   traits.follows_error = own.variance == Variance::optimal;
   return traits;
 }
@@ -60,7 +70,7 @@ class Gaussian : public model::Likelihood {
     const at::Tensor& x = sample.x;
     const at::Tensor squares = (decoded.output - x).square();
     if (own_.variance == Variance::predicted) {
-      const at::Tensor log_variance = decoded.log_variance;
+      const at::Tensor& log_variance = decoded.second;
       return (0.5 * (squares * (-log_variance).exp() + log_variance + kLog2Pi)).flatten(1).sum(1);
     }
     const at::Tensor error = squares.flatten(1).sum(1);
@@ -108,7 +118,7 @@ class Gaussian : public model::Likelihood {
  private:
   // Returns the log sigma of each decoded latent, [B].
   static at::Tensor shared_log_sigma(const model::Decoded& decoded) {
-    return 0.5 * decoded.log_variance.view(-1);
+    return 0.5 * decoded.second.view(-1);
   }
 
   // Returns log sigma as used in evaluation, with the type and device of `values`.

@@ -7,13 +7,18 @@ namespace {
 
 std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes,
                                         bool channels_last) {
-  if (channels_last && sizes.size() == 4) {
-    const std::int64_t channels = sizes[1], height = sizes[2], width = sizes[3];
-    return {height * width * channels, 1, width * channels, channels};
-  }
   std::vector<std::int64_t> strides(sizes.size());
   std::int64_t step = 1;
-  for (std::size_t i = sizes.size(); i-- > 0; step *= sizes[i]) strides[i] = step;
+  const bool moves_channels = channels_last && (sizes.size() == 4 || sizes.size() == 5);
+  if (moves_channels) {
+    strides[1] = 1;
+    step = sizes[1];
+  }
+  for (std::size_t i = sizes.size(); i-- > 0;) {
+    if (moves_channels && i == 1) continue;
+    strides[i] = step;
+    step *= sizes[i];
+  }
   return strides;
 }
 

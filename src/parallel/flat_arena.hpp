@@ -22,7 +22,7 @@ struct ArenaSlot {
 inline constexpr std::int64_t kArenaAlignmentBytes = 256;
 
 /// Appends a dense slot behind the last one, aligned for elements of `element_bytes`.
-/// `channels_last` stores a 4-d tensor as NHWC.
+/// `channels_last` stores a 4-d tensor as NHWC and a 5-d one as NDHWC.
 void append_slot(std::vector<ArenaSlot>& slots, const std::string& name,
                  const std::vector<std::int64_t>& sizes, std::size_t element_bytes,
                  bool channels_last = false);

@@ -17,8 +17,8 @@ class ParameterArena {
  public:
   /// Moves each parameter's value into the arena and makes the parameter and its .grad views of the
   /// arenas. All parameters must have the same type and device. `channels_last` stores 4-d
-  /// parameters as NHWC, the layout used by the convolutions. `gradient_memory` allocates the
-  /// gradients' arena.
+  /// parameters as NHWC and 5-d ones as NDHWC, the layouts used by the convolutions.
+  /// `gradient_memory` allocates the gradients' arena.
   ParameterArena(const NamedTensors& parameters, bool channels_last,
                  const ArenaMemory& gradient_memory = ordinary_memory);
 

@@ -10,7 +10,6 @@
 #include "base/list_of_ten.hpp"
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
-#include "data/model_input.hpp"
 #include "device/own_stream.hpp"
 #include "model/weights_in_use.hpp"
 #include "parallel/replicate.hpp"
@@ -135,7 +134,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
                                  reducer_options(wanted.config, wanted.plan));
   if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
-    for (model::BatchNorm2d layer : model_->batch_norms())
+    for (model::BatchNorm layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
         if (!exchange) return;  // a single rank holds the whole batch
         exchange->start(tensor, comm::Wire::exact, "sum over ranks");
@@ -192,8 +191,7 @@ void Learner::run_blank_batch() {
   sizes.insert(sizes.end(), shape_.space.begin(), shape_.space.end());
   const model::Sample blank(
       at::zeros(sizes, options)
-          .contiguous(channels_last_ ? data::memory_format_of(shape_)
-                                     : at::MemoryFormat::Contiguous),
+          .contiguous(model::memory_format(shape_.space.size(), channels_last_)),
       at::zeros({samples_at_once_,
                  objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},
                 options));

@@ -67,14 +67,13 @@ model::NetworkOptions network_options(const config::Config& config,
                                       const arrays::SampleShape& shape) {
   model::NetworkOptions options;
   options.channels = shape.channels;
-  options.height = shape.space.at(0);
-  options.width = shape.space.at(1);
+  options.space = shape.space;
   options.latent_dim = config.model.latent_dim;
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation(config.model.activation);
   options.output = activation(resolved_output(config));
   options.skips_cancelled_bias = config.model.cancelled_bias == config::CancelledBias::skip;
-  options.predicted_variance = config::likelihood_traits(config.objective).predicted_variance;
+  options.second_head = config::likelihood_traits(config.objective).second_head;
   options.recompute_blocks = config.train.recompute == config::Recompute::blocks;
   return options;
 }
@@ -82,8 +81,11 @@ model::NetworkOptions network_options(const config::Config& config,
 std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
                                                    const arrays::SampleShape& shape) {
   const base::Chosen<base::Likelihood>& chosen = config.objective.likelihood;
-  return model::make_likelihood(
-      chosen.name, {chosen.settings(), config.data.range[0], config.data.range[1], shape.channels});
+  return model::make_likelihood(chosen.name, {.own = chosen.settings(),
+                                              .low = config.data.range[0],
+                                              .high = config.data.range[1],
+                                              .channels = shape.channels,
+                                              .values = shape.values()});
 }
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,

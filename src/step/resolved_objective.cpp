@@ -84,7 +84,13 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
 }
 
 void check_likelihood_fits(const config::Config& config, const data::SampleDataset& dataset) {
-  if (config::likelihood_traits(config.objective).support != base::Support::byte_levels) return;
+  const base::Support support = config::likelihood_traits(config.objective).support;
+  if (support == base::Support::counts && dataset.scale() != 1)
+    throw base::BadInput(base::text("objective.likelihood is ", config.objective.likelihood.name,
+                                    ", which needs counts as they are stored, but ",
+                                    dataset.description(), " is multiplied by ", dataset.scale(),
+                                    ". Set its scale to 1."));
+  if (support != base::Support::byte_levels) return;
   const bool has_levels =
       dataset.type() == arrays::PixelType::uint8 && std::abs(dataset.scale() * 255 - 1) < 1e-9;
   if (!has_levels)

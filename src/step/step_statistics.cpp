@@ -5,10 +5,10 @@
 namespace vae_dist::step {
 namespace {
 
-std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::BatchNorm2d>& layers,
+std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::BatchNorm>& layers,
                                                    std::size_t element_bytes) {
   std::vector<parallel::ArenaSlot> slots;
-  for (const model::BatchNorm2d& layer : layers) {
+  for (const model::BatchNorm& layer : layers) {
     parallel::append_slot(slots, "mean", layer->running_mean.sizes().vec(), element_bytes);
     parallel::append_slot(slots, "variance", layer->running_var.sizes().vec(), element_bytes);
   }
@@ -17,8 +17,8 @@ std::vector<parallel::ArenaSlot> statistics_layout(const std::vector<model::Batc
 
 }  // namespace
 
-StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
-                               model::Likelihood& likelihood, const objective::Objective& objective,
+StepStatistics::StepStatistics(std::vector<model::BatchNorm> layers, model::Likelihood& likelihood,
+                               const objective::Objective& objective,
                                const at::TensorOptions& options)
     : layers_(std::move(layers)),
       likelihood_(likelihood),
@@ -28,7 +28,7 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm2d> layers,
       left_out_(latest_.slots(), options),
       sums_(at::zeros({term_count() + latest_.flat().numel()}, options)) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    model::BatchNorm2dImpl& layer = *layers_[i];
+    model::BatchNormImpl& layer = *layers_[i];
     layer.batch_mean = latest_.view(2 * i);
     layer.batch_var = latest_.view(2 * i + 1);
     // These tensors are the module's registered buffers, so their storage is replaced, not the
@@ -67,11 +67,11 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   at::Tensor batch = sums_.slice(0, term_count());
   if (leaves_out_) batch = batch + left_out_.flat();
   const at::Tensor blended =
-      running * (1 - model::BatchNorm2dImpl::kMomentum) + batch * model::BatchNorm2dImpl::kMomentum;
+      running * (1 - model::BatchNormImpl::kMomentum) + batch * model::BatchNormImpl::kMomentum;
   running.copy_(at::where(skip.to(at::kBool), running, blended));
   const at::Tensor counted = (1 - skip).to(at::kLong).squeeze();
   std::vector<at::Tensor> counts;
-  for (model::BatchNorm2d& layer : layers_) counts.push_back(layer->num_batches_tracked);
+  for (model::BatchNorm& layer : layers_) counts.push_back(layer->num_batches_tracked);
   if (!counts.empty()) at::_foreach_add_(counts, counted);
 
   // A frozen likelihood stays in evaluation mode during training.

@@ -24,7 +24,7 @@ class StepStatistics {
   /// training leaves out before them, to views of flat arenas. All layers must have the same type
   /// and device. Loss, reconstruction, KL and the objective's extra terms are summed. `likelihood`
   /// and `objective` outlive this object.
-  StepStatistics(std::vector<model::BatchNorm2d> layers, model::Likelihood& likelihood,
+  StepStatistics(std::vector<model::BatchNorm> layers, model::Likelihood& likelihood,
                  const objective::Objective& objective, const at::TensorOptions& options);
 
   /// Clears the latest statistics, so that NaN in a batch does not affect the next step.
@@ -47,7 +47,7 @@ class StepStatistics {
  private:
   std::int64_t term_count() const;
 
-  std::vector<model::BatchNorm2d> layers_;
+  std::vector<model::BatchNorm> layers_;
   model::Likelihood& likelihood_;
   const objective::Objective& objective_;
   // Mean and variance of each layer, one slot each. A mean's slot in left_out_ holds the bias that

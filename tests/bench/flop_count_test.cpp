@@ -17,9 +17,6 @@
 namespace vae_dist::bench {
 namespace {
 
-using torch::nn::Conv2dOptions;
-using torch::nn::ConvTranspose2dOptions;
-
 at::Tensor learning(at::IntArrayRef sizes) { return at::rand(sizes).requires_grad_(); }
 
 TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
@@ -41,7 +38,8 @@ TEST(FlopCount, OfALinearLayerIsThatOfItsProducts) {
 TEST(FlopCount, OfAConvolutionIsThatOfItsTaps) {
   // 9 x 9 with stride 2 and padding 1 is 5 x 5.
   constexpr double kForward = 2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);
-  model::Convolution layer(Conv2dOptions(3, 4, 3).stride(2).padding(1));
+  model::Convolution layer(model::ConvolutionOptions{
+      .in_channels = 3, .out_channels = 4, .kernel = 3, .stride = 2, .padding = 1});
   const model::LayerCalls calls;
   const at::Tensor y = layer(at::rand({2, 3, 9, 9}));
   ASSERT_EQ(y.sizes(), (std::vector<std::int64_t>{2, 4, 5, 5}));
@@ -52,10 +50,32 @@ TEST(FlopCount, OfAConvolutionIsThatOfItsTaps) {
 
 TEST(FlopCount, OfATransposedConvolutionIsThatOfItsMirrorImage) {
   constexpr double kForward = 2.0 * (2 * 4 * 5 * 5) * (3 * 3 * 3);
-  model::TransposedConvolution layer(ConvTranspose2dOptions(4, 3, 3).stride(2).padding(1));
+  model::TransposedConvolution layer(model::ConvolutionOptions{
+      .in_channels = 4, .out_channels = 3, .kernel = 3, .stride = 2, .padding = 1});
   const model::LayerCalls calls;
   EXPECT_EQ(layer(learning({2, 4, 5, 5})).size(2), 9);
   EXPECT_EQ(operations_of(calls.all()), 3 * kForward);
+}
+
+TEST(FlopCount, OfSeriesAndVolumesIsThatOfTheirTaps) {
+  const auto options = [](std::int64_t in, std::int64_t out, std::size_t dimensions) {
+    return model::ConvolutionOptions{.in_channels = in,
+                                     .out_channels = out,
+                                     .kernel = 3,
+                                     .stride = 2,
+                                     .padding = 1,
+                                     .dimensions = dimensions};
+  };
+  model::Convolution line(options(3, 4, 1)), volume(options(3, 4, 3));
+  model::TransposedConvolution line_back(options(4, 3, 1)), volume_back(options(4, 3, 3));
+  {
+    const model::LayerCalls calls;
+    line_back(line(learning({2, 3, 9})));
+    EXPECT_EQ(operations_of(calls.all()), 2 * 3 * 2.0 * (2 * 4 * 5) * (3 * 3));
+  }
+  const model::LayerCalls calls;
+  volume_back(volume(learning({2, 3, 9, 5, 7})));
+  EXPECT_EQ(operations_of(calls.all()), 2 * 3 * 2.0 * (2 * 4 * 5 * 3 * 4) * (3 * 27));
 }
 
 TEST(FlopCount, OfAttentionIsThatOfItsTwoProducts) {

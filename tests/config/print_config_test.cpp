@@ -85,6 +85,9 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
   std::vector<Config> all = {config, other, split};
   for (const char* objective :
        {"objective: {likelihood: bernoulli, reduction: sum, importance_samples: 5}\n",
+        "objective: {likelihood: laplace, scale: 0.5}\n",
+        "objective: {likelihood: laplace, spread: learned}\n",
+        "objective: {likelihood: poisson, generated_total: 500}\n",
         "objective: {variance: predicted, beta: {schedule: linear, from: 0.1, to: 2, steps: 10}}\n",
         "objective: {beta: {schedule: cyclical, from: 0.1, to: 2, period_steps: 9, ratio: 0.25}}\n",
         "objective: {capacity: {gamma: 10, max_nats: 25, steps: 1000}}\n",

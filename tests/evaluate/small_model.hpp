@@ -13,7 +13,7 @@ inline std::shared_ptr<model::LatentModel> small_model(
   at::set_num_threads(1);
   model::NetworkOptions options;
   options.channels = 1;
-  options.height = options.width = 8;
+  options.space = {8, 8};
   options.latent_dim = 3;
   options.hidden_dims = {4, 6};
   auto model = std::make_shared<model::VanillaVae>(

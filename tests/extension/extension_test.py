@@ -1,4 +1,4 @@
-"""A network, a likelihood, a regulariser and an optimizer outside src/ (the guide's examples: linear_vae.cpp, laplace.cpp, code_spread.cpp, sign_descent.cpp)
+"""A network, a likelihood, a regulariser and an optimizer outside src/ (the guide's examples: linear_vae.cpp, cauchy.cpp, code_spread.cpp, sign_descent.cpp)
 work like built-in ones: they are listed, validated, trained and resumed."""
 import json
 import unittest
@@ -18,12 +18,12 @@ class Extension(RunFolder):
     def test_what_a_network_refuses_is_bad_input_that_all_ranks_report_once(self):
         done = self.train("refused", "model.name=linear_vae", "model.latent_dim=300", np=2, check=False)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertEqual(done.stderr.count("model.name linear_vae: model.latent_dim is larger than an image has values"), 1, done.stderr)
+        self.assertEqual(done.stderr.count("model.name linear_vae: model.latent_dim is larger than a sample has values"), 1, done.stderr)
 
     def test_their_keys_are_listed(self):
         words = " ".join(self.program("config", check=True).stdout.replace("#", " ").split())
         for said in ("decoder_only | linear_vae | mlp_vae", "offset: true linear_vae: the layers have biases", "radius (default 1): the norm that codes are pulled to",
-                     "bernoulli | discretized_logistic | gaussian | laplace", "scale: 0.1 laplace: mean absolute deviation", "smoothing: 0.9 sign_descent: share of the smoothed gradient"):
+                     "bernoulli | cauchy | discretized_logistic | gaussian | laplace", "half_width: 0.1 cauchy: half the width at half the maximum", "smoothing: 0.9 sign_descent: share of the smoothed gradient"):
             self.assertIn(said, words)
 
     def test_a_network_learns_at_any_number_of_ranks_and_goes_on(self):
@@ -43,20 +43,20 @@ class Extension(RunFolder):
         self.assertIn("model.offset: false in the run, true now", self.refused(*LINEAR, "run.name=plain", "train.steps=3"))
 
     def test_a_likelihood_is_minimised_with_its_own_scale_and_is_a_density(self):
-        laplace = [*LINEAR[:3], "objective.likelihood=laplace", "objective.reduction=sum", "distributed.replicas=2", "distributed.reproducible=true", "evaluate.every_epochs=1", "train.steps=60"]
+        cauchy = [*LINEAR[:3], "objective.likelihood=cauchy", "objective.reduction=sum", "distributed.replicas=2", "distributed.reproducible=true", "evaluate.every_epochs=1", "train.steps=60"]
         for np in (1, 2):
-            self.train(f"wide{np}", *laplace, "objective.scale=0.5", np=np)
+            self.train(f"wide{np}", *cauchy, "objective.half_width=0.5", np=np)
         self.assertEqual(self.losses("wide1"), self.losses("wide2"))
-        self.train("narrow", *laplace, np=2)
+        self.train("narrow", *cauchy, np=2)
         wide, narrow = ([record for record in self.log(name) if "evaluated" in record][-1] for name in ("wide2", "narrow"))
         losses = self.losses("wide2")
         self.assertLess(losses[-1], losses[0])
-        self.assertGreater(wide["evaluation_reconstruction_loss"], 0)  # at scale 0.5 the density is at most one
+        self.assertGreater(wide["evaluation_reconstruction_loss"], 0)  # at a half width of 0.5 the density is at most one
         for record in (wide, narrow):
             self.assertAlmostEqual(record["elbo_nats"], -record["evaluation_reconstruction_loss"] - record["evaluation_kld"], delta=1e-3)
         self.assertNotEqual(wide["evaluation_reconstruction_loss"], narrow["evaluation_reconstruction_loss"])
-        self.assertIn("objective.scale: 0.5 in the run, 0.1 now", self.refused(*laplace, "run.name=wide2", "train.steps=61"))
-        self.assertIn("it applies only when objective.likelihood is laplace", self.refused("objective.scale=0.5"))
+        self.assertIn("objective.half_width: 0.5 in the run, 0.1 now", self.refused(*cauchy, "run.name=wide2", "train.steps=61"))
+        self.assertIn("it applies only when objective.likelihood is cauchy", self.refused("objective.half_width=0.5"))
 
     def test_an_optimizer_trains_and_goes_on_from_its_checkpoint(self):
         signs = [*LINEAR[:2], "train.optimizer={name: sign_descent, learning_rate: 0.001, smoothing: 0.8}", "distributed.replicas=2", "distributed.reproducible=true"]

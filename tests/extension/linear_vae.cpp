@@ -20,16 +20,16 @@ struct LinearVaeSettings {
 class LinearVae : public model::LatentModel {
  public:
   explicit LinearVae(const model::NetworkRequest& wanted)
-      : images_{-1, wanted.options.channels, wanted.options.height, wanted.options.width},
-        fc_mu_(register_module(
-            "fc_mu", linear(wanted.options.image_values(), wanted.options.latent_dim, wanted))),
+      : shape_(model::batch_shape(wanted.options.channels, wanted.options.space)),
+        fc_mu_(register_module("fc_mu",
+                               linear(wanted.options.values(), wanted.options.latent_dim, wanted))),
         fc_var_(register_module(
-            "fc_var", linear(wanted.options.image_values(), wanted.options.latent_dim, wanted))),
+            "fc_var", linear(wanted.options.values(), wanted.options.latent_dim, wanted))),
         decoder_(register_module(
-            "decoder", linear(wanted.options.latent_dim, wanted.options.image_values(), wanted))),
+            "decoder", linear(wanted.options.latent_dim, wanted.options.values(), wanted))),
         output_(wanted.options.output) {
-    if (wanted.options.latent_dim > wanted.options.image_values())
-      throw std::invalid_argument("model.latent_dim is larger than an image has values");
+    if (wanted.options.latent_dim > wanted.options.values())
+      throw std::invalid_argument("model.latent_dim is larger than a sample has values");
     finish(wanted.options.latent_dim, wanted.likelihood);
   }
 
@@ -39,7 +39,7 @@ class LinearVae : public model::LatentModel {
     return {fc_mu_->forward(row), model::clamp_log_var(fc_var_->forward(row))};
   }
   model::Decoded decode_latents(const at::Tensor& z, const model::Sample&) override {
-    return {output_->forward(decoder_->forward(z)).view(images_), {}};
+    return {output_->forward(decoder_->forward(z)).view(shape_), {}};
   }
 
  private:
@@ -49,7 +49,7 @@ class LinearVae : public model::LatentModel {
         torch::nn::LinearOptions(in, out).bias(wanted.settings<LinearVaeSettings>().offset));
   }
 
-  std::vector<std::int64_t> images_;
+  std::vector<std::int64_t> shape_;
   model::Linear fc_mu_, fc_var_, decoder_;
   model::ActivationModule output_;
 };

@@ -10,6 +10,6 @@ class Autoencoder(ConvolutionalNetwork):
         self.fc_z = nn.Linear(self.code_values, self.latent_dim)
         self.add_decoder()
 
-    def encode(self, x):
+    def encode(self, x, y=None):
         """The code has no variance."""
-        return self.fc_z(self.code(x)), None
+        return self.fc_z(self.code(x, y)), None

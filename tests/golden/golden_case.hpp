@@ -7,8 +7,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "checkpoint/safetensors.hpp"
 #include "config/load_config.hpp"
@@ -24,6 +26,8 @@ inline std::filesystem::path golden_folder() {
   return folder;
 }
 
+inline double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
+
 class GoldenCase {
  public:
   explicit GoldenCase(const std::string& name)
@@ -36,6 +40,18 @@ class GoldenCase {
   /// Returns a fact about the data, such as "channels" or "training_samples".
   std::int64_t fact(const std::string& name) const { return std::stoll(file_.metadata.at(name)); }
   arrays::SampleShape shape() const { return {fact("channels"), {fact("height"), fact("width")}}; }
+
+  bool has(const std::string& name) const { return file_.tensors.contains(name); }
+
+  /// Returns the space axes of a case of other arrays; images have a height and a width.
+  std::vector<std::int64_t> space() const {
+    const auto given = file_.metadata.find("space");
+    if (given == file_.metadata.end()) return {fact("height"), fact("width")};
+    std::vector<std::int64_t> sizes;
+    std::istringstream text(given->second.substr(1));  // "[5, 4, 6]"
+    for (std::int64_t size = 0; text >> size; text.ignore()) sizes.push_back(size);
+    return sizes;
+  }
 
   /// Returns the tensors whose names begin with `prefix`, under their names without the prefix.
   std::map<std::string, at::Tensor> group(const std::string& prefix) const {

@@ -3,7 +3,7 @@
 # The defaults of all keys, repeated here so that a changed default is noticed.
 DEFAULTS = {
     "model.name": "vanilla_vae", "model.activation": "leaky_relu", "model.output": "auto", "model.latent": "flat", "model.blocks": 2, "model.attention_at": [16],
-    "objective.likelihood": "gaussian", "objective.variance": "fixed", "objective.sigma": 1.0, "objective.reduction": "mean",
+    "objective.likelihood": "gaussian", "objective.variance": "fixed", "objective.sigma": 1.0, "objective.spread": "fixed", "objective.scale": 1.0, "objective.reduction": "mean",
     "objective.kld_weight.rule": "auto", "objective.kld_weight.weight": 0.00025, "objective.kld_weight.batch": 64,
     "objective.beta.schedule": "constant", "objective.beta.value": 1.0, "objective.beta.from": 0.0, "objective.beta.to": 1.0, "objective.beta.ratio": 0.5,
     "objective.free_bits": 0.0, "objective.capacity.gamma": None, "objective.importance_samples": 1, "objective.prior_samples": 64,
@@ -14,6 +14,7 @@ DEFAULTS = {
     "train.gradient_clip_norm": None, "distributed.batch_norm": "local",
     "batches_tracked": 3,    # optimal sigma: batches already in the running error
     "log_variance_bias": 0,  # predicted variance: added to the second head's
+    "condition_values": 0,   # of each sample
 }
 
 # Shared by all cases that do not override it. Sizes are odd and small, so that a case takes milliseconds.
@@ -166,10 +167,81 @@ CASES = {
 }
 
 
+SERIES = {"space": [13]}
+VOLUMES = {"space": [5, 4, 6]}
+VECTORS = {"space": [], "channels": 11}
+LINEAR = {"model.name": "mlp_vae", "model.hidden_dims": []}
+CONDITION = {"condition_values": 4}
+ATTENTION = {"model.attention_at": [7], "model.blocks": 2}
+
+
+def likelihood(name, **keys):
+    return SUM | {"objective.likelihood": name} | {"objective." + key: value for key, value in keys.items()}
+
+
+POISSON, BINOMIAL, ZERO_INFLATED = likelihood("poisson"), likelihood("negative_binomial"), likelihood("zero_inflated_negative_binomial")
+
+# Samples of other shapes than images, likelihoods of other values, and conditions: for model and objective alone.
+ARRAY_CASES = {
+    "vanilla_series": SERIES | fixed_weight(0.01),
+    "vanilla_volumes": VOLUMES | SUM,
+    "vanilla_volumes_predicted": VOLUMES | SUM | variance("predicted"),
+    "vanilla_series_predicted_shared": SERIES | SUM | variance("predicted_shared"),
+    "vanilla_volumes_one_level": VOLUMES | SUM | {"model.hidden_dims": [5]},
+    "vanilla_series_logistic": SERIES | LOGISTIC | SUM,
+    "autoencoder_volumes": AUTOENCODER | VOLUMES,
+    "decoder_only_series": DECODER | SERIES | SUM,
+    "resnet_series": RESNET | ATTENTION | SERIES | SUM,
+    "resnet_series_spatial": RESNET | SERIES | SUM | {"model.latent": "spatial", "model.activation": "silu"},
+    "resnet_volumes": RESNET | VOLUMES | SUM | {"model.attention_at": [3], "model.hidden_dims": [4, 6, 8]},
+    "resnet_volumes_spatial_predicted": RESNET | VOLUMES | SUM | {"model.latent": "spatial", "model.latent_dim": 2} | variance("predicted"),
+    "mlp_series": MLP | SERIES | SUM,
+    "mlp_volumes_predicted": MLP | VOLUMES | SUM | variance("predicted"),
+    "mlp_vectors_predicted_shared": MLP | VECTORS | SUM | variance("predicted_shared"),
+    "linear_images": LINEAR | SUM | {"height": 4, "width": 3, "model.output": "identity"},
+    "linear_series": LINEAR | SERIES | SUM | {"model.output": "identity"},
+    "linear_volumes": LINEAR | VOLUMES | SUM | {"model.output": "identity"},
+    "linear_vectors_predicted": LINEAR | VECTORS | SUM | variance("predicted") | {"model.output": "identity"},
+    "linear_vectors_draws_3": LINEAR | VECTORS | draws(3),
+
+    "laplace_mean": likelihood("laplace") | {"objective.reduction": "mean"},
+    "laplace_fixed": likelihood("laplace", scale=0.3),
+    "laplace_learned_volumes": VOLUMES | likelihood("laplace", spread="learned"),
+    "laplace_predicted": likelihood("laplace", spread="predicted"),
+    "laplace_predicted_mlp_vectors": MLP | VECTORS | likelihood("laplace", spread="predicted"),
+    "poisson_images": POISSON,
+    "poisson_vectors": MLP | VECTORS | POISSON,
+    "poisson_mean": MLP | VECTORS | POISSON | {"objective.reduction": "mean"},
+    "poisson_decoder_only_series": DECODER | SERIES | POISSON | {"channels": 1, "space": [7]},
+    "negative_binomial_vectors": MLP | VECTORS | BINOMIAL,
+    "negative_binomial_series": SERIES | BINOMIAL,
+    "negative_binomial_draws_3": MLP | VECTORS | BINOMIAL | draws(3),
+    "zero_inflated_vectors": MLP | VECTORS | ZERO_INFLATED,
+    "zero_inflated_volumes": VOLUMES | ZERO_INFLATED,
+    "zero_inflated_linear": LINEAR | VECTORS | ZERO_INFLATED,
+    "zero_inflated_decoder_only_series": DECODER | SERIES | ZERO_INFLATED | {"channels": 1, "space": [7]},
+
+    # PyTorch-VAE's cvae.py, and the same thought elsewhere.
+    "conditional_vanilla_images": CONDITION | SUM,
+    "conditional_vanilla_series": CONDITION | SERIES | SUM,
+    "conditional_vanilla_volumes": CONDITION | VOLUMES | SUM,
+    "conditional_vanilla_draws_3": CONDITION | draws(3),
+    "conditional_autoencoder": CONDITION | AUTOENCODER | SUM,
+    "conditional_resnet_images": CONDITION | RESNET | SUM,
+    "conditional_resnet_volumes_spatial": CONDITION | RESNET | VOLUMES | SUM | {"model.latent": "spatial"},
+    "conditional_mlp_vectors": CONDITION | MLP | VECTORS | SUM,
+    "conditional_linear_series": CONDITION | LINEAR | SERIES | SUM,
+    "conditional_zero_inflated": CONDITION | MLP | VECTORS | ZERO_INFLATED,
+}
+
+
 def complete(case):
     return DEFAULTS | COMMON | case
 
 
 def metadata(case):
     """The case's keys as YAML values. The C++ side uses its own defaults for all others."""
-    return {key: str(value) for key, value in (COMMON | case).items()}
+    given = COMMON | case
+    if "space" in case:
+        given = {key: value for key, value in given.items() if key not in ("height", "width")}
+    return {key: str(value) for key, value in given.items()}

@@ -1,4 +1,5 @@
-"""Writes the golden numbers: python make_golden_numbers.py FOLDER makes one safetensors file for each case of golden_cases.py.
+"""Writes the golden numbers: python make_golden_numbers.py FOLDER makes one safetensors file for each case of golden_cases.py, and FOLDER/arrays
+one for each of its cases of other arrays.
 
 A file holds a case's inputs (weight.*, images, noise), the results of the network and the likelihood in double precision (evaluation.*, training.*), the
 gradients and the state after the first training step (gradient.*, state.*), and the terms of ten steps of torch.optim's optimizer with fresh noise
@@ -15,7 +16,7 @@ import objective_reference
 import torch
 from autoencoder_reference import Autoencoder
 from decoder_only_reference import DecoderOnly
-from likelihood_reference import Likelihood
+from likelihood_reference import COUNTS, Likelihood
 from mlp_vae_reference import MlpVAE
 from resnet_vae_reference import ResnetVAE
 from torch.optim import lr_scheduler
@@ -25,17 +26,20 @@ import safetensors_file
 
 STEPS = 10
 LEAST_DISTANCE = 3e-6  # between an activation and the kink of its rectifier
+BATCH_NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
 MODELS = {"vanilla_vae": VanillaVAE, "autoencoder": Autoencoder, "decoder_only": DecoderOnly, "mlp_vae": MlpVAE, "resnet_vae": ResnetVAE}
 
 
 def make_model(case):
-    low, high = case["data.range"]
-    likelihood = Likelihood(case["objective.likelihood"], case["objective.variance"], case["objective.sigma"], low, high, case["channels"])
-    by_range = "identity" if likelihood.kind == "bernoulli" else "tanh" if low < 0 else "sigmoid"
+    shape = objective_reference.shape_of(case)
+    likelihood = Likelihood(case, shape)
+    by_range = "identity" if likelihood.takes_logits() else "tanh" if likelihood.low < 0 else "sigmoid"
     arguments = {key: case["model." + key] for key in ("latent_dim", "hidden_dims", "activation")}
     if case["model.name"] == "resnet_vae":
         arguments |= {key: case["model." + key] for key in ("blocks", "attention_at", "latent")}
-    model = MODELS[case["model.name"]](case["channels"], case["height"], case["width"], predicted_variance={"predicted": "values", "predicted_shared": "sample"}.get(likelihood.variance),
+    if case["condition_values"]:
+        arguments["condition_values"] = case["condition_values"]
+    model = MODELS[case["model.name"]](shape[0], shape[1:], second_head=likelihood.second_head(),
                                        output=by_range if case["model.output"] == "auto" else case["model.output"], **arguments)
     model.likelihood = likelihood
     return model
@@ -49,7 +53,7 @@ def trained_parameters(model):
         owner, _, kind = name.rpartition(".")
         place = owner.rpartition(".")[2]
         following = owner.removesuffix(place) + str(int(place) + 1) if place.isdigit() else ""
-        return kind == "bias" and isinstance(modules.get(following), torch.nn.BatchNorm2d)
+        return kind == "bias" and isinstance(modules.get(following), BATCH_NORMS)
 
     return {name: parameter for name, parameter in model.named_parameters() if not feeds_batch_norm(name)}
 
@@ -88,9 +92,11 @@ def single_precision(tensor):
 
 
 def make_images(case, random):
-    """Images in the data range: continuous, or discrete as the likelihood requires, that is, zeros and ones, or the 256 levels including black and white."""
-    shape = (case["train.global_batch"], case["channels"], case["height"], case["width"])
-    images = torch.rand(shape, generator=random)
+    """Images in the data range: continuous, or discrete as the likelihood requires, that is, zeros and ones, counts, or the 256 levels
+    including black and white."""
+    images = torch.rand((case["train.global_batch"], *objective_reference.shape_of(case)), generator=random)
+    if case["objective.likelihood"] in COUNTS:
+        return torch.poisson(torch.exp(4 * images - 2), generator=random)
     if case["objective.likelihood"] == "bernoulli" and case["model.output"] == "auto":
         images = images.round()
     if case["objective.likelihood"] == "discretized_logistic":
@@ -99,14 +105,23 @@ def make_images(case, random):
     return single_precision(low + (high - low) * images)
 
 
+def make_condition(case, random):
+    """A number, and the one-hot class among the others."""
+    if not case["condition_values"]:
+        return None
+    count, classes = case["train.global_batch"], case["condition_values"] - 1
+    number = single_precision(torch.randn(count, 1, generator=random))
+    return torch.cat([number, torch.nn.functional.one_hot(torch.randint(classes, (count,), generator=random), classes)], dim=1)
+
+
 def perturb_initial_values(case, model, random):
     """Keeps PyTorch's initial weights, but perturbs everything that starts as ones or zeros."""
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.GroupNorm)):
+            if isinstance(module, (*BATCH_NORMS, torch.nn.GroupNorm)):
                 module.weight.uniform_(0.5, 1.5, generator=random)
                 module.bias.uniform_(-0.5, 0.5, generator=random)
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, BATCH_NORMS):
                 module.running_mean.uniform_(-1, 1, generator=random)
                 module.running_var.uniform_(0.5, 2, generator=random)
         likelihood = model.likelihood
@@ -127,26 +142,27 @@ def batches(case):
     return 1 if case["distributed.batch_norm"] == "sync" else case["distributed.replicas"]
 
 
-def forward(model, case, images, noise):
+def forward(model, case, images, noise, condition=None):
     """The results of the network and the likelihood by name, for the first draw."""
     out = {}
     if case["model.name"] == "decoder_only":
         z, pairs = noise.reshape(-1, model.latent_dim)[:case["objective.prior_samples"]], True
     else:
-        out["mu"], log_var = model.encode(images)
+        out["mu"], log_var = model.encode(images, condition)
         z, pairs = out["mu"], False
         if log_var is not None:
             out["log_var"] = log_var
             z = z + torch.exp(0.5 * log_var) * noise[:, :model.latent_dim]
-    output, log_variance = model.decode_both(z)
-    out["output"] = model.likelihood.mean_image(output)
-    if log_variance is not None:
-        out["log_variance"] = log_variance
-    out["negative_log"] = -model.likelihood.log_prob((output, log_variance), images[:, None] if pairs else images)
+    decoded = model.decode_both(z) if condition is None else model.decode_both(z, condition)
+    if not pairs or model.likelihood.kind not in COUNTS:
+        out["output"] = model.likelihood.mean_image(decoded, images)
+    if decoded[1] is not None:
+        out["second"] = decoded[1]
+    out["negative_log"] = -model.likelihood.log_prob(decoded, images[:, None] if pairs else images)
     return out
 
 
-def accumulate(model, case, images, noise, step):
+def accumulate(model, case, images, noise, step, condition=None):
     """Computes the gradients of the mean loss over batches, each with its own batch statistics. Updates the running statistics once, with the mean over
     batches. Returns loss, reconstruction and KL as means over replicas, the gradient norm before clipping, and the objective's other terms."""
     model.train()
@@ -158,7 +174,7 @@ def accumulate(model, case, images, noise, step):
     for x, eps in zip(images.chunk(count), noise.chunk(count)):
         for name, buffer in model.named_buffers():
             buffer.copy_(before[name])
-        terms = objective_reference.terms(model, case, x, eps, step, case["distributed.replicas"] // count)
+        terms = objective_reference.terms(model, case, x, eps, step, case["distributed.replicas"] // count, condition)
         (terms[0] / count).backward()
         after.append({name: buffer.clone() for name, buffer in running.items()})
         totals.append(terms.detach())
@@ -172,18 +188,18 @@ def accumulate(model, case, images, noise, step):
     return torch.cat([terms[:3], norm.reshape(1), terms[3:]])
 
 
-def distance_to_a_kink(model, case, images, noise):
+def distance_to_a_kink(model, case, images, noise, condition):
     """The smallest magnitude of any rectifier's input in the first step."""
     model, inputs = copy.deepcopy(model), []
     for module in model.modules():
         if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU)):
             module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach().abs().min().item()))
-    accumulate(model, case, images, noise[0], 0)
+    accumulate(model, case, images, noise[0], 0, condition)
     return min(inputs, default=1.0)
 
 
 def make_start(case, name):
-    """A model, images, and the noise of every step. Draws with an activation at the kink of a rectifier are rejected: in single precision it could fall on
+    """A model, images, the noise of every step, and the condition. Draws with an activation at the kink of a rectifier are rejected: in single precision it could fall on
     either side, and the gradients would differ by more than rounding."""
     for attempt in range(100):
         # The seed depends on the name, so a new case does not change the numbers of others.
@@ -194,14 +210,15 @@ def make_start(case, name):
         perturb_initial_values(case, model, random)
         images = make_images(case, random)
         noise = single_precision(torch.randn(STEPS, len(images), objective_reference.noise_per_sample(case, model.latent_dim), generator=random))
-        if distance_to_a_kink(model, case, images, noise) > LEAST_DISTANCE:
-            return model, images, noise
+        condition = make_condition(case, random)
+        if distance_to_a_kink(model, case, images, noise, condition) > LEAST_DISTANCE:
+            return model, images, noise, condition
     raise RuntimeError(f"{name}: every draw has an activation at the kink of a rectifier")
 
 
 def make_case(case, name):
     torch.set_default_dtype(torch.float64)
-    model, images, noise = make_start(case, name)
+    model, images, noise, _ = make_start(case, name)
     tensors = {"weight." + name: tensor.clone() for name, tensor in model.state_dict().items()}
     tensors |= {"images": images, "noise": noise}
 
@@ -226,15 +243,29 @@ def make_case(case, name):
     return tensors | {"outcomes": torch.stack(outcomes), "schedules": torch.tensor(schedules)}
 
 
+def make_array_case(case, name):
+    """Results, and the terms and gradients of one step: what does not depend on the optimizer."""
+    torch.set_default_dtype(torch.float64)
+    model, images, noise, condition = make_start(case, name)
+    tensors = {"weight." + name: tensor.clone() for name, tensor in model.state_dict().items()}
+    tensors |= {"images": images, "noise": noise} | ({} if condition is None else {"condition": condition})
+    model.eval()
+    tensors |= {"evaluation." + name: tensor for name, tensor in forward(model, case, images, noise[0], condition).items()}
+    tensors["outcomes"] = accumulate(model, case, images, noise[0], 0, condition)
+    tensors["factor"] = torch.tensor(objective_reference.kld_factor(case, 0))
+    return tensors | {"gradient." + name: parameter.grad.clone() for name, parameter in trained_parameters(model).items()}
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.safetensors"):
-        old.unlink()
     torch.set_num_threads(1)
-    for name, case in golden_cases.CASES.items():
-        tensors = make_case(golden_cases.complete(case), name)
-        safetensors_file.write(folder / f"{name}.safetensors", tensors, golden_cases.metadata(case))
+    for part, make, cases in ((folder, make_case, golden_cases.CASES), (folder / "arrays", make_array_case, golden_cases.ARRAY_CASES)):
+        part.mkdir(parents=True, exist_ok=True)
+        for old in part.glob("*.safetensors"):
+            old.unlink()
+        for name, case in cases.items():
+            tensors = make(golden_cases.complete(case), name)
+            safetensors_file.write(part / f"{name}.safetensors", tensors, golden_cases.metadata(case))
 
 
 if __name__ == "__main__":

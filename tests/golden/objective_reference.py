@@ -7,6 +7,11 @@ from torch.distributions import Normal, kl_divergence
 WITH_POSTERIOR = ("vanilla_vae", "mlp_vae", "resnet_vae")
 
 
+def shape_of(case):
+    """A sample's channels and space axes."""
+    return (case["channels"], *(case["space"] if "space" in case else (case["height"], case["width"])))
+
+
 def noise_per_sample(case, latent):
     """Noise values per sample. The draws of a decoder-only model are shared by a replica, so each sample holds its part of them, rounded up."""
     if case["model.name"] == "autoencoder":
@@ -22,7 +27,7 @@ def kld_weight(case):
     plain = (case["objective.likelihood"], case["objective.variance"], reduction) == ("gaussian", "fixed", "mean")
     if rule == "auto":
         rule = "reference" if plain else "elbo"
-    values = case["channels"] * case["height"] * case["width"]
+    values = math.prod(shape_of(case))
     return {"reference": case["objective.kld_weight.weight"] * case["train.global_batch"] / case["objective.kld_weight.batch"],
             "batch_over_dataset": case["train.global_batch"] / case["training_samples"],
             "fixed": case["objective.kld_weight.weight"],
@@ -69,37 +74,37 @@ def effective_samples(log_weights):
     return 1 / (torch.softmax(log_weights, dim=1) ** 2).sum(1)
 
 
-def terms(model, case, x, noise, step, replicas=1):
+def terms(model, case, x, noise, step, replicas=1, y=None):
     """Loss, reconstruction, KL, then the other terms, as one row of scalars. Several replicas (synchronised batch statistics) pass through the network as
     one batch. Quantities of a whole batch are computed per replica, and the row is the mean over replicas."""
     if case["model.name"] == "decoder_only":
         rows = noise.chunk(replicas)
         latents = [row.reshape(-1, model.latent_dim)[:case["objective.prior_samples"]] for row in rows]
-        outputs, log_variances = model.decode_both(torch.cat(latents))
-        parts = [decoder_terms(model, case, image, decoded) for image, decoded in zip(x.chunk(replicas), pairs(outputs, log_variances, replicas))]
+        outputs, seconds = model.decode_both(torch.cat(latents))
+        parts = [decoder_terms(model, case, image, decoded) for image, decoded in zip(x.chunk(replicas), pairs(outputs, seconds, replicas))]
         return torch.stack(parts).mean(0)
 
-    mu, log_var = model.encode(x)
+    mu, log_var = model.encode(x, y)
     draws = case["objective.importance_samples"]
     if log_var is None:
         z = mu
     else:
         eps = noise.reshape(len(x) * draws, model.latent_dim)
         z = mu.repeat_interleave(draws, 0) + torch.exp(0.5 * log_var.repeat_interleave(draws, 0)) * eps
-    outputs, log_variances = model.decode_both(z)
+    outputs, seconds = model.decode_both(z, None if y is None else y.repeat_interleave(len(z) // len(x), 0))
     log_vars = [None] * replicas if log_var is None else log_var.chunk(replicas)
     parts = [encoder_terms(model, case, *of_replica, step)
-             for of_replica in zip(x.chunk(replicas), mu.chunk(replicas), log_vars, z.chunk(replicas), pairs(outputs, log_variances, replicas))]
+             for of_replica in zip(x.chunk(replicas), mu.chunk(replicas), log_vars, z.chunk(replicas), pairs(outputs, seconds, replicas))]
     return torch.stack(parts).mean(0)
 
 
-def pairs(outputs, log_variances, replicas):
-    return list(zip(outputs.chunk(replicas), [None] * replicas if log_variances is None else log_variances.chunk(replicas)))
+def pairs(outputs, seconds, replicas):
+    return list(zip(outputs.chunk(replicas), [None] * replicas if seconds is None else seconds.chunk(replicas)))
 
 
 def decoder_terms(model, case, x, decoded):
-    output, log_variance = decoded
-    log_p = model.likelihood.log_prob((output[None], None if log_variance is None else log_variance[None]), x[:, None])  # [B, K]
+    output, second = decoded
+    log_p = model.likelihood.log_prob((output[None], None if second is None else second[None]), x[:, None])  # [B, K]
     loss = -log_mean(log_p).mean()
     if case["objective.reduction"] == "mean":
         loss = loss / x[0].numel()

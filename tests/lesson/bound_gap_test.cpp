@@ -66,8 +66,7 @@ TEST(BoundGap, VanishesWhereQIsTheTruePosterior) {
 TEST(BoundGap, EqualsTheKlForACurvedDecoder) {
   model::NetworkOptions options;
   options.channels = 1;
-  options.height = 5;
-  options.width = 4;
+  options.space = {5, 4};
   options.latent_dim = 2;
   options.hidden_dims = {16, 8};
   options.activation = model::Activation::silu;
@@ -118,7 +117,7 @@ TEST(PosteriorMaps, ShowBothDensitiesInPlace) {
 TEST(BoundGap, RefusesOtherLatents) {
   model::NetworkOptions options;
   options.channels = 1;
-  options.height = options.width = 4;
+  options.space = {4, 4};
   options.latent_dim = 3;
   options.hidden_dims = {4};
   model::MlpVae model(options, model::make_likelihood("gaussian", {.channels = 1}));

@@ -18,8 +18,8 @@ at::Tensor random_normal(at::IntArrayRef sizes, std::uint64_t seed) {
 }
 
 // A layer in double precision whose weights and biases are not those of the identity.
-BatchNorm2d make_layer() {
-  BatchNorm2d layer(kChannels);
+BatchNorm make_layer() {
+  BatchNorm layer(kChannels);
   layer->to(at::kDouble);
   layer->batch_mean = at::zeros({kChannels}, at::kDouble);
   layer->batch_var = at::zeros({kChannels}, at::kDouble);
@@ -40,7 +40,7 @@ struct Outcome {
   at::Tensor y, dx, d_weight, d_bias, batch_mean, batch_var;
 };
 
-Outcome run(BatchNorm2d layer, const at::Tensor& x, const at::Tensor& v) {
+Outcome run(BatchNorm layer, const at::Tensor& x, const at::Tensor& v) {
   const at::Tensor input = x.detach().clone().requires_grad_();
   const at::Tensor y = layer->forward(input);
   (y * v).sum().backward();
@@ -67,7 +67,7 @@ void expect_equal(const Outcome& ours, const Outcome& expected) {
 
 TEST(BatchNorm, OfABatchIsTorchsOwn) {
   const at::Tensor x = activations(8), v = random_normal(x.sizes(), 4);
-  BatchNorm2d layer = make_layer();
+  BatchNorm layer = make_layer();
   const Outcome ours = run(layer, x, v);
 
   torch::nn::BatchNorm2d torchs(kChannels);
@@ -92,7 +92,7 @@ TEST(BatchNorm, OfABatchIsTorchsOwn) {
 }
 
 TEST(BatchNorm, InEvaluationUsesTheRunningStatistics) {
-  BatchNorm2d layer = make_layer();
+  BatchNorm layer = make_layer();
   layer->eval();
   layer->running_mean.fill_(50.0);
   layer->running_var.fill_(4.0);
@@ -107,7 +107,7 @@ TEST(BatchNorm, InEvaluationUsesTheRunningStatistics) {
 
 TEST(GlobalBatchNorm, OfOneRankIsTheLocalOne) {
   const at::Tensor x = activations(8), v = random_normal(x.sizes(), 4);
-  BatchNorm2d global = make_layer();
+  BatchNorm global = make_layer();
   int sums = 0;
   global->set_sum_over_ranks([&](at::Tensor&) { ++sums; });
   expect_equal(run(global, x, v), run(make_layer(), x, v));
@@ -124,7 +124,7 @@ TEST_P(GlobalBatchNormRanks, AreOneProcessWithTheWholeBatch) {
   std::vector<Outcome> parts(static_cast<std::size_t>(ranks));
   comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     at::set_num_threads(1);
-    BatchNorm2d layer = make_layer();
+    BatchNorm layer = make_layer();
     layer->set_sum_over_ranks(
         [&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
     const auto rank = static_cast<std::size_t>(comm.rank());
@@ -156,7 +156,7 @@ TEST(GlobalBatchNorm, CountsRanksWithUnequalParts) {
   std::vector<Outcome> parts(2);
   comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
     at::set_num_threads(1);
-    BatchNorm2d layer = make_layer();
+    BatchNorm layer = make_layer();
     layer->set_sum_over_ranks(
         [&comm](at::Tensor& tensor) { comm.all_reduce_sum(parallel::buffer_of(tensor)); });
     const auto rank = static_cast<std::size_t>(comm.rank());

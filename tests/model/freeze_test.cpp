@@ -10,7 +10,7 @@ namespace {
 std::shared_ptr<VanillaVae> vae_of_two_levels() {
   NetworkOptions options;
   options.channels = 1;
-  options.height = options.width = 8;
+  options.space = {8, 8};
   options.latent_dim = 2;
   options.hidden_dims = {4, 6};
   return std::make_shared<VanillaVae>(options, make_likelihood("gaussian"));
@@ -53,7 +53,7 @@ TEST(RepeatedForward, GivesTheSameAndReportsNothing) {
   const at::NoGradGuard no_grad;
   const at::Tensor x = at::rand({6, 1, 8, 8});
   const at::Tensor first = vae->encode(x).mu;
-  const BatchNorm2d layer = vae->batch_norms().front();
+  const BatchNorm layer = vae->batch_norms().front();
   const at::Tensor mean = layer->batch_mean.clone(), variance = layer->batch_var.clone();
   {
     const RepeatedForward repeated(*vae);

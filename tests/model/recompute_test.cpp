@@ -139,7 +139,7 @@ TEST(Recomputed, HasNoSecondDerivativeAndSaysSo) {
 
 TEST(Recomputed, RefusesABlockThatKeepsStatistics) {
   try {
-    recomputed(torch::nn::AnyModule(BatchNorm2d(4)), at::rand({2, 4, 3, 3}));
+    recomputed(torch::nn::AnyModule(BatchNorm(4)), at::rand({2, 4, 3, 3}));
     FAIL();
   } catch (const std::logic_error& error) {
     EXPECT_THAT(error.what(), HasSubstr("has buffers"));

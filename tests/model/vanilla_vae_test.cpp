@@ -27,7 +27,7 @@ std::vector<std::string> names(const std::shared_ptr<VanillaVae>& model, bool bu
 NetworkOptions two_levels() {
   NetworkOptions options;
   options.channels = 1;
-  options.height = options.width = 8;
+  options.space = {8, 8};
   options.latent_dim = 3;
   options.hidden_dims = {2, 4};
   return options;
@@ -41,16 +41,15 @@ TEST_P(ImageSize, ComesBackFromTheDecoder) {
   for (const std::int64_t channels : {1, 3}) {
     NetworkOptions options;
     options.channels = channels;
-    options.height = GetParam().first;
-    options.width = GetParam().second;
+    const auto [height, width] = GetParam();
+    options.space = {height, width};
     options.latent_dim = 6;
     options.hidden_dims = {2, 3, 4, 5, 6};
     const auto model = vanilla_vae(options);
     const VaeOutput out =
-        model->forward({at::rand({2, channels, options.height, options.width}), at::zeros({2, 6})});
-    EXPECT_THAT(out.reconstruction.sizes(),
-                ElementsAre(2, channels, options.height, options.width));
-    EXPECT_THAT(out.input.sizes(), ElementsAre(2, channels, options.height, options.width));
+        model->forward({at::rand({2, channels, height, width}), at::zeros({2, 6})});
+    EXPECT_THAT(out.reconstruction.sizes(), ElementsAre(2, channels, height, width));
+    EXPECT_THAT(out.input.sizes(), ElementsAre(2, channels, height, width));
     EXPECT_THAT(out.mu.sizes(), ElementsAre(2, 6));
     EXPECT_THAT(out.log_var.sizes(), ElementsAre(2, 6));
   }
@@ -143,7 +142,7 @@ TEST(VanillaVae, LeavesItsRunningStatisticsToTheStep) {
   const auto model = vanilla_vae(two_levels());
   model->forward({at::rand({4, 1, 8, 8}), at::zeros({4, 3})});
   ASSERT_EQ(model->batch_norms().size(), 4U);
-  for (const BatchNorm2d& layer : model->batch_norms()) {
+  for (const BatchNorm& layer : model->batch_norms()) {
     EXPECT_TRUE(layer->running_mean.equal(at::zeros_like(layer->running_mean)));
     EXPECT_TRUE(layer->running_var.equal(at::ones_like(layer->running_var)));
     EXPECT_EQ(layer->num_batches_tracked.item<std::int64_t>(), 0);

@@ -13,6 +13,7 @@
 #include "model/resnet_vae.hpp"
 #include "model/vanilla_vae.hpp"
 #include "objective/gaussian.hpp"
+#include "objective/laplace.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -214,22 +215,61 @@ TEST(GaussianLikelihood, OfSharedPredictedVarianceHasOneForEachSample) {
   EXPECT_LT(number_in((nats - of_values).abs().max()), 1e-10);
 }
 
+Wanted laplace(Spread spread, double scale = 1) {
+  return {"laplace", {.own = LaplaceSettings{spread, scale}, .channels = 2, .values = 4}};
+}
+
+// scipy.stats.laplace.logpdf(x, output, 0.3), scipy 1.17.1.
+TEST(LaplaceLikelihood, OfAFixedScaleIsScipys) {
+  const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
+  const auto fixed = likelihood(laplace(Spread::fixed, 0.3));
+  EXPECT_NEAR(number_in(fixed->negative_log({output, {}}, x)),
+              0.1558410429006758 - 0.5108256237659908 + 0.48917437623400906 + 0.8225077095673428,
+              1e-13);
+  EXPECT_TRUE(fixed->mean_image({output, {}}).equal(output));
+}
+
+TEST(LaplaceLikelihood, LearnsAScaleForEachChannelAndPredictsOneForEachValue) {
+  const at::Tensor output = normal({3, 2, 2}, 1), x = normal({3, 2, 2}, 2);
+  const at::Tensor scales = at::tensor({0.2, 1.7}, at::kDouble).view({1, 2, 1});
+  const at::Tensor expected = ((x - output).abs() / scales + (2 * scales).log()).flatten(1).sum(1);
+  const auto learned = likelihood(laplace(Spread::learned));
+  EXPECT_TRUE(learned->negative_log({output, {}}, x)
+                  .allclose(likelihood(laplace(Spread::fixed))->negative_log({output, {}}, x)))
+      << "the scale must start at 1";
+  {
+    const at::NoGradGuard no_grad;
+    kept(*learned, "log_scale").copy_(scales.log().view(-1));
+  }
+  EXPECT_TRUE(learned->negative_log({output, {}}, x).allclose(expected));
+  EXPECT_TRUE(likelihood(laplace(Spread::predicted))
+                  ->negative_log({output, scales.log().expand({3, 2, 2})}, x)
+                  .allclose(expected));
+}
+
+TEST(LaplaceLikelihood, IntegratesToOne) {
+  const at::Tensor x = at::arange(-30000, 30001, at::kDouble).view({-1, 1}) * 1e-3;
+  const auto fixed = likelihood(laplace(Spread::fixed, 0.7));
+  const at::Tensor density = (-fixed->negative_log({at::full_like(x, 0.25), {}}, x)).exp();
+  EXPECT_NEAR(number_in(density.sum()) * 1e-3, 1, 1e-6);
+}
+
 TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
   struct Head {
     Variance variance;
-    base::PredictedVariance predicted;
+    base::SecondHead::Of of;
     double least;
   };
-  for (const Head& head :
-       {Head{Variance::predicted, base::PredictedVariance::of_values, -6},
-        Head{Variance::predicted_shared, base::PredictedVariance::of_sample, -12}}) {
+  for (const Head& head : {Head{Variance::predicted, base::SecondHead::Of::values, -6},
+                           Head{Variance::predicted_shared, base::SecondHead::Of::sample, -12}}) {
     model::NetworkOptions network;
     network.channels = 2;
-    network.height = network.width = 6;
+    network.space = {6, 6};
     network.latent_dim = 2;
     network.hidden_dims = {4, 5};
-    network.predicted_variance = head.predicted;
     const auto predicted = [&] { return likelihood(gaussian(head.variance)); };
+    network.second_head = predicted()->traits().second_head;
+    ASSERT_EQ(network.second_head.of, head.of);
     const std::shared_ptr<model::LatentModel> models[] = {
         std::make_shared<model::VanillaVae>(network, predicted()),
         std::make_shared<model::MlpVae>(network, predicted()),
@@ -239,12 +279,12 @@ TEST(PredictedVariance, IsNotBelowItsBoundInAnyNetwork) {
       set(model->named_parameters()["log_variance_layer.bias"], -100);
       const Decoded decoded = model->decode(at::randn({3, 2}));
       const std::vector<std::int64_t> of_sample = {3, 1, 1, 1};
-      EXPECT_EQ(decoded.log_variance.sizes(), head.predicted == base::PredictedVariance::of_sample
-                                                  ? at::IntArrayRef(of_sample)
-                                                  : decoded.output.sizes());
-      EXPECT_TRUE(decoded.log_variance.eq(head.least).all().item<bool>());
+      EXPECT_EQ(decoded.second.sizes(), head.of == base::SecondHead::Of::sample
+                                            ? at::IntArrayRef(of_sample)
+                                            : decoded.output.sizes());
+      EXPECT_TRUE(decoded.second.eq(head.least).all().item<bool>());
       set(model->named_parameters()["log_variance_layer.bias"], 100);
-      EXPECT_TRUE(model->decode(at::randn({3, 2})).log_variance.gt(50).all().item<bool>());
+      EXPECT_TRUE(model->decode(at::randn({3, 2})).second.gt(50).all().item<bool>());
     }
   }
 }
@@ -339,10 +379,9 @@ TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
   for (const Wanted& wanted : kinds) {
     const auto each = likelihood(wanted);
     const at::Tensor variances =
-        each->traits().predicted_variance == base::PredictedVariance::of_values ? log_variance
-        : each->traits().predicted_variance == base::PredictedVariance::of_sample
-            ? shared_log_variance
-            : at::Tensor();
+        each->traits().second_head.of == base::SecondHead::Of::values   ? log_variance
+        : each->traits().second_head.of == base::SecondHead::Of::sample ? shared_log_variance
+                                                                        : at::Tensor();
     const at::Tensor images = each->traits().support == base::Support::zero_or_one ? bits
                               : each->traits().support == base::Support::reals     ? x
                                                                                    : levels;
@@ -363,7 +402,7 @@ TEST(NegativeLogOfPairs, IsThatOfEveryPair) {
 TEST(Likelihood, KeepsInTheCheckpointWhatItLearns) {
   model::NetworkOptions network;
   network.channels = 1;
-  network.height = network.width = 4;
+  network.space = {4, 4};
   network.hidden_dims = {3};
   const auto names_in = [&](const Wanted& wanted) {
     std::vector<std::string> names;

@@ -27,7 +27,7 @@ class ObjectiveTest : public testing::Test {
   static model::NetworkOptions network() {
     model::NetworkOptions options;
     options.channels = 1;
-    options.height = options.width = 4;
+    options.space = {4, 4};
     options.latent_dim = kLatent;
     options.hidden_dims = {6};
     return options;

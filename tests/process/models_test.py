@@ -74,6 +74,16 @@ class Models(RunFolder):
         (record,) = [record for record in self.log("grey") if "evaluated" in record]
         self.assertFalse({"elbo_nats", "bits_per_dim"} & record.keys(), "absent, not 0")
 
+    def test_a_network_without_hidden_levels_is_linear_or_refused(self):
+        linear = ["model.hidden_dims=[]", "model.output=identity"]
+        self.assert_learned("linear", "model.name=mlp_vae", *linear)
+        refused = self.train("none", *TRAINING, *linear, check=False)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("model.name vanilla_vae: a convolutional network needs at least one level in hidden_dims", refused.stderr)
+
+    def test_laplace(self):
+        self.assert_learned("laplace", "objective.likelihood=laplace", "objective.scale=0.1", *NATS)
+
     def test_discretized_logistic(self):
         self.assertLess(self.assert_learned("logistic", "objective.likelihood=discretized_logistic", *NATS)["bits_per_dim"], 8)
 

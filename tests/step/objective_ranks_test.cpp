@@ -3,6 +3,7 @@
 #include "course.hpp"
 #include "model/resnet_vae.hpp"
 #include "objective/gaussian.hpp"
+#include "objective/laplace.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -73,6 +74,19 @@ void shared_variance(config::Config& config) {
   config.objective.reduction = config::Reduction::sum;
 }
 
+void linear(config::Config& config) {
+  config.model.network.name = "mlp_vae";
+  config.model.hidden_dims = {};
+  config.model.output = config::Output::identity;
+}
+
+void laplace(config::Config& config) {
+  config.objective.likelihood.name = "laplace";
+  config.objective.likelihood.settings_of<objective::LaplaceSettings>("laplace").spread =
+      objective::Spread::predicted;
+  config.objective.reduction = config::Reduction::sum;
+}
+
 void logistic(config::Config& config) { config.objective.likelihood.name = "discretized_logistic"; }
 
 const Setting kSettings[] = {{"free_bits", free_bits},
@@ -84,6 +98,8 @@ const Setting kSettings[] = {{"free_bits", free_bits},
                              {"mlp", mlp},
                              {"resnet", resnet},
                              {"shared_variance", shared_variance},
+                             {"linear", linear},
+                             {"laplace", laplace},
                              {"logistic", logistic}};
 
 std::string setting_name(const testing::TestParamInfo<Setting>& info) { return info.param.name; }

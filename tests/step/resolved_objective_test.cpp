@@ -101,8 +101,7 @@ TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {
   config.model.activation = config::Activation::silu;
   const model::NetworkOptions options = network_options(config, {1, 28, 30});
   EXPECT_EQ(options.channels, 1);
-  EXPECT_EQ(options.height, 28);
-  EXPECT_EQ(options.width, 30);
+  EXPECT_EQ(options.space, (model::Space{28, 30}));
   EXPECT_EQ(options.latent_dim, 17);
   EXPECT_EQ(options.hidden_dims, (std::vector<std::int64_t>{5, 6}));
   EXPECT_EQ(options.activation, model::Activation::silu);

@@ -33,12 +33,12 @@ struct Tensors {
 // What the decoder of a likelihood gives.
 model::Decoded decoded_for(const model::Likelihood& likelihood, const at::Tensor& output,
                            const Tensors& tensors) {
-  switch (likelihood.traits().predicted_variance) {
-    case base::PredictedVariance::of_values:
+  switch (likelihood.traits().second_head.of) {
+    case base::SecondHead::Of::values:
       return {output, tensors.log_variance};
-    case base::PredictedVariance::of_sample:
+    case base::SecondHead::Of::sample:
       return {output, tensors.shared_log_variance};
-    case base::PredictedVariance::none:
+    case base::SecondHead::Of::nothing:
       break;
   }
   return {output, {}};

@@ -24,7 +24,7 @@ void measure(benchmark::State& state, Layer& layer, at::IntArrayRef sizes) {
 
 void batch_norm(benchmark::State& state) {
   const std::int64_t channels = state.range(0), size = state.range(1);
-  model::BatchNorm2d norm(channels, model::Activation::leaky_relu);
+  model::BatchNorm norm(channels, model::Activation::leaky_relu);
   norm->train();
   measure(state, norm, {64, channels, size, size});
 }
