@@ -90,14 +90,22 @@ std::span<const Row> rows_of(InstructionSet set, ConvolutionDirection direction)
   return {};
 }
 
+constexpr Row kByPairs[] = {{.way = kDirect}};
+
+std::span<const Row> rows_of(Bfloat16Products products, ConvolutionDirection direction) {
+  if (products != Bfloat16Products::vectors) return {};  // not measured
+  return kByPairs;
+}
+
 }  // namespace
 
 // The number of threads decides nothing yet: no machine with many cores was measured.
 ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType type,
-                                InstructionSet set, int /*threads*/) {
+                                InstructionSet set, int /*threads*/, Bfloat16Products bfloat16) {
+  const bool by_pairs = type == at::kBFloat16 && bfloat16 != Bfloat16Products::rounded;
   ConvolutionWays out;
   for (const ConvolutionDirection direction : kConvolutionDirections)
-    for (const Row& row : rows_of(set, direction)) {
+    for (const Row& row : by_pairs ? rows_of(bfloat16, direction) : rows_of(set, direction)) {
       if (!row.fits(shape)) continue;
       if (can_serve(row.way, direction, shape, type)) out.of(direction) = row.way;
       break;

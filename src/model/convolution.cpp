@@ -11,17 +11,21 @@ namespace vae_dist::model {
 at::Tensor ChoosesConvolution::convolve(const at::Tensor& x, const at::Tensor& weight,
                                         const at::Tensor& bias,
                                         const kernels::ConvolutionGeometry& geometry) const {
-  const auto product = [&](const at::Tensor& images, const at::Tensor& kernel,
-                           const at::Tensor& added) {
-    kernels::ConvolutionWays ways;
-    if (kernels::has_ways(images, kernel))
-      ways = kernels::ways_or_table(choice_.get(), kernels::shape_of(images, kernel, geometry),
-                                    images.scalar_type());
-    return kernels::convolution(images, kernel, added, geometry, ways);
-  };
+  const LayerCall::Kind kind =
+      geometry.transposed ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution;
+  // Where there are ways, they know how bfloat16 is computed.
+  if (kernels::has_ways(x, weight)) {
+    const kernels::ConvolutionWays ways = kernels::ways_or_table(
+        choice_.get(), kernels::shape_of(x, weight, geometry), kernels::computed_type(x, weight));
+    const at::Tensor output = kernels::convolution(x, weight, bias, geometry, ways);
+    note_call(kind, x, weight, output);
+    return output;
+  }
   return layer_product(
-      geometry.transposed ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution,
-      x, weight, bias, product);
+      kind, x, weight, bias,
+      [&](const at::Tensor& images, const at::Tensor& kernel, const at::Tensor& added) {
+        return kernels::convolution(images, kernel, added, geometry, {});
+      });
 }
 
 at::Tensor ConvolutionImpl::convolved(const at::Tensor& x, const at::Tensor& added) const {
