@@ -197,6 +197,7 @@ class Gathering {
         channels_(units_for<Unit>(source.channels)),
         dots_(out.channels <= kMostDotColumns && channels_ % loops_.lanes == 0 &&
               source.channels % kValuesOf<Unit> == 0),
+        at_once_(dots_ && can_be_at_once(weights, up, geometry)),
         width_(static_cast<int64_t>(loops_.vectors) * loops_.lanes),
         row_phases_(phases(weights, up, geometry, out.height)),
         column_phases_(phases(weights, up, geometry, out.width)),
@@ -208,6 +209,10 @@ class Gathering {
   }
 
   void run() const {
+    if (at_once_) {
+      run_at_once();
+      return;
+    }
     std::vector<PhasePair> by_position, by_image;
     for (const Phase& row : row_phases_)
       for (const Phase& column : column_phases_)
@@ -257,9 +262,9 @@ class Gathering {
   // Returns how many outputs form a group.
   int64_t rows_of_group(std::size_t taps) const {
     constexpr int64_t kValues = 96 << 10, kMost = 256;
-    const int64_t values = std::max<int64_t>(static_cast<int64_t>(taps) * channels_, 1);
-    return std::clamp<int64_t>(kValues / values / loops_.rows * loops_.rows, 4 * loops_.rows,
-                               kMost / loops_.rows * loops_.rows);
+    const int64_t values = std::max<int64_t>(static_cast<int64_t>(taps) * channels_, 1),
+                  rows = loops_.rows[loops_.vectors - 1];
+    return std::clamp<int64_t>(kValues / values / rows * rows, 4 * rows, kMost / rows * rows);
   }
 
   // The same position of all samples is computed with those taps alone that lie in the image.
@@ -372,10 +377,11 @@ class Gathering {
       compute_panels(group);
   }
 
-  // Where row r of a panel is computed: where it is stored, if that holds whole vectors of fp32.
-  float* row_of_sums(Group<Stored, Unit>& group, int64_t r, bool beyond) const {
+  // Where row r of a panel from column n on is computed: where it is stored, if that holds whole
+  // vectors of fp32.
+  float* row_of_sums(Group<Stored, Unit>& group, int64_t r, int64_t n, bool beyond) const {
     if constexpr (std::is_same_v<Stored, float>)
-      if (!beyond) return group.out[static_cast<std::size_t>(r)];
+      if (!beyond) return group.out[static_cast<std::size_t>(r)] + n;
     return group.sums.get() + r * width_;
   }
 
@@ -384,21 +390,21 @@ class Gathering {
     constexpr int64_t kUnits = 6 << 10;
     const auto taps = static_cast<int64_t>(group.taps.size());
     const int64_t most = std::max<int64_t>(kUnits / width_, 1);
-    const EvenParts pieces(channels_, most), together(taps, std::max<int64_t>(most / channels_, 1)),
-        blocks(group.rows, loops_.rows);
+    const EvenParts pieces(channels_, most), together(taps, std::max<int64_t>(most / channels_, 1));
+    // With no tap in the image there is one empty pass.
+    const int64_t all_together = std::max<int64_t>(together.parts, 1);
     std::vector<const Unit*> weight(group.taps.size());
     std::vector<float*> out(static_cast<std::size_t>(group.rows));
     for (int64_t n = 0; n < out_.channels; n += width_) {
       const int64_t used = std::min(width_, out_.channels - n);
       const int64_t vectors = divided_up(used, loops_.lanes);
-      const bool beyond = used < vectors * loops_.lanes,
-                 aside = beyond || !std::is_same_v<Stored, float>;
+      const EvenParts blocks(group.rows, loops_.rows[vectors - 1]);
+      const bool beyond = used < vectors * loops_.lanes;
       for (int64_t r = 0; r < group.rows; ++r)
-        out[static_cast<std::size_t>(r)] = row_of_sums(group, r, beyond);
+        out[static_cast<std::size_t>(r)] = row_of_sums(group, r, n, beyond);
       const auto& loop = loops_.gather[vectors - 1];
-      bool begins = true;
-      // With no tap in the image there is one empty pass.
-      for (int64_t some = 0; some < std::max<int64_t>(together.parts, 1); ++some) {
+      bool begins = true, stored = std::is_same_v<Stored, float> && !beyond;
+      for (int64_t some = 0; some < all_together; ++some) {
         const int64_t first = taps == 0 ? 0 : together.begin(some),
                       count = taps == 0 ? 0 : together.size(some);
         for (int64_t piece = 0; piece < pieces.parts; ++piece) {
@@ -408,17 +414,23 @@ class Gathering {
             weight[static_cast<std::size_t>(t)] =
                 packed_.of(n / width_, y, x) + k * vectors * loops_.lanes;
           }
+          BFloat16* const* rounded = nullptr;
+          if constexpr (std::is_same_v<Unit, Pair>)
+            if (!beyond && some + 1 == all_together && piece + 1 == pieces.parts) {
+              rounded = group.out.data();
+              stored = true;
+            }
           for (int64_t b = 0; b < blocks.parts; ++b) {
             const int64_t r = blocks.begin(b);
-            loop[blocks.size(b) - 1]({count, pieces.size(piece),
-                                      group.source.data() + first * group.stride + r, group.stride,
-                                      k, weight.data(), out.data() + r, aside ? 0 : n,
-                                      begins ? start_.data() + n : nullptr});
+            loop[blocks.size(b) - 1](
+                {count, pieces.size(piece), group.source.data() + first * group.stride + r,
+                 group.stride, k, weight.data(), out.data() + r,
+                 begins ? start_.data() + n : nullptr, rounded ? rounded + r : nullptr, n});
           }
           begins = false;
         }
       }
-      if (aside)
+      if (!stored)
         store_rows<Stored>(group.sums.get(), width_, group.rows, used, group.out.data(), n);
     }
   }
@@ -428,7 +440,7 @@ class Gathering {
     for (const auto& [y, x] : group.taps) weight.push_back(packed_.of(0, y, x));
     std::vector<float*> out;
     for (int64_t r = 0; r < padded(group.rows); ++r)
-      out.push_back(row_of_sums(group, r, r >= group.rows));
+      out.push_back(row_of_sums(group, r, 0, r >= group.rows));
     for (int64_t r = group.rows; r < padded(group.rows); ++r)
       for (std::size_t t = 0; t < group.taps.size(); ++t) group.of_tap(t)[r] = zeros_.data();
     for (int64_t r = 0; r < group.rows; r += kDotRows)
@@ -437,6 +449,87 @@ class Gathering {
                                      out.data() + r, start_.data()});
     if constexpr (!std::is_same_v<Stored, float>)
       store_rows<Stored>(group.sums.get(), width_, group.rows, out_.channels, group.out.data(), 0);
+  }
+
+  // For so few outputs that all taps of all outputs together have a few vectors of columns, where
+  // each pixel meets each tap: a pixel is multiplied by all of them at once, and each output adds
+  // what its pixels have made for it.
+  bool can_be_at_once(const WeightsOf<const Stored>& weights, bool up,
+                      const ConvolutionGeometry& geometry) const {
+    constexpr int64_t kMostVectorsAtOnce = 3, kMostSums = 1 << 18;
+    const int64_t columns = weights.kernel * weights.kernel * out_.channels;
+    return std::is_same_v<Unit, Pair> && (up || geometry.stride == 1) &&
+           columns <= kMostVectorsAtOnce * loops_.lanes &&
+           source_.height * source_.width * columns <= kMostSums;
+  }
+
+  void run_at_once() const {
+    const int64_t columns = weights_.kernel * weights_.kernel * out_.channels,
+                  vectors = divided_up(columns, loops_.lanes), width = vectors * loops_.lanes,
+                  pixels = source_.height * source_.width;
+    // [units of channels, taps * outputs]
+    Scratch<Unit> weights(channels_ * width);
+    std::fill_n(weights.get(), channels_ * width, Unit{});
+    for (int64_t tap = 0; tap < weights_.kernel * weights_.kernel; ++tap)
+      for (int64_t n = 0; n < out_.channels; ++n)
+        for (int64_t k = 0; k < channels_; ++k)
+          weights.get()[k * width + tap * out_.channels + n] =
+              packed_.of(0, tap / weights_.kernel, tap % weights_.kernel)[n * channels_ + k];
+    const Unit* const first_weight = weights.get();
+    const std::vector<float> zeros(static_cast<std::size_t>(width));
+    const EvenParts blocks(pixels, loops_.rows[vectors - 1]);
+    at::parallel_for(0, out_.batch, 1, [&](int64_t begin, int64_t end) {
+      // A vector is added beyond the last column.
+      Scratch<float> products(pixels * width + kMostDotColumns),
+          line((out_.width + 1) * kMostDotColumns);
+      const UnitsOfImages<Stored, Unit> one(source_, 1);
+      for (int64_t sample = begin; sample < end; ++sample) {
+        const ImagesOf<const Unit> units = one.of(sample, 1);
+        for (int64_t b = 0; b < blocks.parts; ++b) {
+          const Unit* from[kMostRows];
+          float* to[kMostRows];
+          for (int64_t r = 0; r < blocks.size(b); ++r) {
+            from[r] = units.data + (blocks.begin(b) + r) * channels_;
+            to[r] = products.get() + (blocks.begin(b) + r) * width;
+          }
+          loops_.gather[vectors - 1][blocks.size(b) - 1](
+              {1, channels_, from, 0, 0, &first_weight, to, zeros.data(), nullptr, 0});
+        }
+        for (const Phase& row : row_phases_)
+          for (const Phase& column : column_phases_)
+            for (int64_t i = 0; i < row.count; ++i)
+              add_products(products.get(), width, sample, row, column, i, line.get());
+      }
+    });
+  }
+
+  // Line i of a phase: sums of the products of its pixels.
+  void add_products(const float* products, int64_t width, int64_t sample, const Phase& row,
+                    const Phase& column, int64_t i, float* line) const {
+    constexpr int64_t kWidth = kMostDotColumns;
+    for (int64_t j = 0; j < column.count; ++j)
+      std::copy_n(start_.data(), kWidth, line + j * kWidth);
+    for (const Tap& y : row.taps) {
+      const int64_t source_row = row.step * i + y.offset;
+      if (source_row < 0 || source_row >= source_.height) continue;
+      for (const Tap& x : column.taps) {
+        const int64_t from = std::min(std::max<int64_t>(-x.offset, 0), column.count),
+                      past = std::clamp<int64_t>(source_.width - x.offset, from, column.count);
+        const float* product = products + (source_row * source_.width + from + x.offset) * width +
+                               (y.k * weights_.kernel + x.k) * out_.channels;
+        for (int64_t j = from; j < past; ++j, product += width)
+          for (int64_t c = 0; c < kWidth; ++c) line[j * kWidth + c] += product[c];
+      }
+    }
+    Stored* to = out_.pixel(sample, row.first + row.every * i, column.first);
+    if (column.every > 1) {
+      for (int64_t j = 0; j < column.count; ++j, to += column.every * out_.channels)
+        store_rows<Stored>(line + j * kWidth, 0, 1, out_.channels, &to, 0);
+      return;
+    }
+    for (int64_t j = 1; j < column.count; ++j)
+      std::copy_n(line + j * kWidth, kWidth, line + j * out_.channels);
+    store_rows<Stored>(line, 0, 1, column.count * out_.channels, &to, 0);
   }
 
   // The weights with the names of the two channels swapped: "small" are those of the output.
@@ -451,7 +544,7 @@ class Gathering {
   const ImagesOf<const Stored> source_;
   const ImagesOf<Stored> out_;
   const int64_t channels_;  // units of a pixel of the source
-  const bool dots_;
+  const bool dots_, at_once_;
   const int64_t width_;
   const std::vector<Phase> row_phases_, column_phases_;
   const std::vector<Unit> zeros_;
@@ -491,6 +584,11 @@ class WeightGradient {
 
   int64_t taps() const { return gradient_.kernel * gradient_.kernel; }
 
+  // The most rows of a block beside panels of so many columns.
+  int64_t rows_with(int64_t columns) const {
+    return loops_.rows[std::min<int64_t>(divided_up(columns, loops_.lanes), loops_.vectors) - 1];
+  }
+
   struct Range {
     int64_t from, past;
   };
@@ -520,7 +618,7 @@ class WeightGradient {
     const bool few = small_.channels <= loops_.few_rows;
     const int64_t most_vectors = few ? loops_.more_vectors : loops_.vectors,
                   width = most_vectors * loops_.lanes, panels = divided_up(large_.channels, width);
-    const EvenParts blocks(small_.channels, few ? loops_.few_rows : loops_.rows);
+    const EvenParts blocks(small_.channels, few ? loops_.few_rows : rows_with(large_.channels));
     const bool by_position = goes_by_position(small_.batch, small_.height, small_.width);
     at::parallel_for(0, taps() * panels, 1, [&](int64_t begin, int64_t end) {
       Scratch<float> sums((end - begin) * small_.channels * width);
@@ -666,7 +764,7 @@ class WeightGradient {
   void run_patches() const {
     const int64_t width = loops_.vectors * loops_.lanes,
                   panels = divided_up(small_.channels, width), all = taps() * large_.channels;
-    const EvenParts blocks(all, loops_.rows);
+    const EvenParts blocks(all, rows_with(small_.channels));
     const int64_t lines = small_.batch * small_.height, line_units = units_for<Unit>(small_.width),
                   together = std::max<int64_t>(kPositions / small_.width, 1);
     const bool whole = kAsTheyLie && small_.channels % loops_.lanes == 0;
@@ -743,6 +841,8 @@ class WeightGradient {
   const WeightsOf<Stored> gradient_;
 };
 
+constexpr int64_t kFewChannels = 16;
+
 // Calls work(unit) with a value of the type that bfloat16 is multiplied as on this CPU.
 template <typename Work>
 void with_unit_of_bfloat16(const Work& work) {
@@ -791,6 +891,22 @@ void direct_weight_gradient(const ImagesOf<const BFloat16>& small,
                             const ConvolutionGeometry& geometry,
                             const WeightsOf<BFloat16>& gradient) {
   with_unit_of_bfloat16([&]<typename Unit>(Unit) {
+    // With stride 1 either image may be the larger one. Where the small one has few channels, the
+    // patches are better made of it: each position of the large one meets the mirrored taps.
+    const int64_t other_padding = gradient.kernel - 1 - geometry.padding;
+    if (std::is_same_v<Unit, Pair> && geometry.stride == 1 && other_padding >= 0 &&
+        small.channels < kFewChannels && large.channels >= kFewChannels) {
+      ConvolutionGeometry mirrored_geometry = geometry;
+      mirrored_geometry.padding = other_padding;
+      WeightsOf<BFloat16> mirrored = gradient;
+      std::swap(mirrored.small, mirrored.large);
+      std::swap(mirrored.small_stride, mirrored.large_stride);
+      mirrored.data += (gradient.kernel - 1) * (gradient.row_stride + gradient.column_stride);
+      mirrored.row_stride = -gradient.row_stride;
+      mirrored.column_stride = -gradient.column_stride;
+      WeightGradient<BFloat16, Unit>(large, small, mirrored_geometry, mirrored).run();
+      return;
+    }
     WeightGradient<BFloat16, Unit>(small, large, geometry, gradient).run();
   });
 }

@@ -62,6 +62,14 @@ VAE_DIST_INLINED void add_product(Vector<Lanes>& sum, const Units<Lanes, Pair>& 
                                   const Units<Lanes, Pair>& b) {
   asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
 }
+
+template <int Lanes>
+VAE_DIST_INLINED void store_rounded(c10::BFloat16* to, const Vector<Lanes>& sum) {
+  using Rounded = typename VectorOf<Lanes, std::int16_t>::Type;
+  Rounded rounded;
+  asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(sum));
+  *reinterpret_cast<Rounded*>(to) = rounded;
+}
 #endif
 
 template <typename Unit, int Lanes, int Rows, int Vectors>
@@ -71,8 +79,7 @@ VAE_DIST_INLINED void gather(const GatherBlock<Unit>& block) {
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v)
-      load<Lanes>(sum[r][v],
-                  (block.start ? block.start : block.out[r] + block.first_column) + v * Lanes);
+      load<Lanes>(sum[r][v], (block.start ? block.start : block.out[r]) + v * Lanes);
   for (std::int64_t t = 0; t < block.taps; ++t) {
     const Unit* row[Rows];
 #pragma GCC unroll 8
@@ -92,11 +99,19 @@ VAE_DIST_INLINED void gather(const GatherBlock<Unit>& block) {
       }
     }
   }
+  if constexpr (std::is_same_v<Unit, Pair>)
+    if (block.rounded) {
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v)
+          store_rounded<Lanes>(block.rounded[r] + block.first_column + v * Lanes, sum[r][v]);
+      return;
+    }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v)
-      store<Lanes>(block.out[r] + block.first_column + v * Lanes, sum[r][v]);
+    for (int v = 0; v < Vectors; ++v) store<Lanes>(block.out[r] + v * Lanes, sum[r][v]);
 }
 
 template <typename Unit, int Lanes, int Rows, int Vectors>
@@ -193,7 +208,7 @@ VAE_DIST_INLINED void dot(const DotBlock<Unit>& block) {
 }
 
 // NOLINTBEGIN(bugprone-macro-parentheses): the arguments are attributes and names
-#define VAE_DIST_LOOPS(Name, Unit, Target, Lanes, Rows, MoreVectors)            \
+#define VAE_DIST_LOOPS(Name, Unit, Target, Lanes, Vectors, ...)                 \
   template <int R, int V>                                                       \
   Target void gather_##Name(const GatherBlock<Unit>& block) {                   \
     gather<Unit, Lanes, R, V>(block);                                           \
@@ -208,10 +223,10 @@ VAE_DIST_INLINED void dot(const DotBlock<Unit>& block) {
   }                                                                             \
   constexpr ConvolutionLoops<Unit> k##Name = {                                  \
       Lanes,                                                                    \
-      Rows,                                                                     \
-      2,                                                                        \
+      Vectors,                                                                  \
       3,                                                                        \
-      MoreVectors,                                                              \
+      4,                                                                        \
+      {__VA_ARGS__},                                                            \
       {VAE_DIST_OF_ROWS(gather_##Name, 1), VAE_DIST_OF_ROWS(gather_##Name, 2),  \
        VAE_DIST_OF_ROWS(gather_##Name, 3), VAE_DIST_OF_ROWS(gather_##Name, 4)}, \
       {VAE_DIST_OF_ROWS(outer_##Name, 1), VAE_DIST_OF_ROWS(outer_##Name, 2),    \
@@ -221,14 +236,17 @@ VAE_DIST_INLINED void dot(const DotBlock<Unit>& block) {
   {Name<1, V>, Name<2, V>, Name<3, V>, Name<4, V>, Name<5, V>, Name<6, V>, Name<7, V>, Name<8, V>}
 // NOLINTEND(bugprone-macro-parentheses)
 
-VAE_DIST_LOOPS(Baseline, float, , 4, 6, 4)
+// The most rows with one vector, with two, three and four, beside which registers are left.
+VAE_DIST_LOOPS(Baseline, float, , 4, 2, 6, 6, 4, 3)
 #if defined(VAE_DIST_HAS_X86_LOOPS)
-VAE_DIST_LOOPS(Avx2, float, __attribute__((target("avx2,fma"))), 8, 6, 4)
+VAE_DIST_LOOPS(Avx2, float, __attribute__((target("avx2,fma"))), 8, 2, 6, 6, 4, 3)
 VAE_DIST_LOOPS(Avx512, float,
-               __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), 16, 8, 4)
+               __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), 16, 4, 8, 8,
+               8, 6)
 
 VAE_DIST_LOOPS(Avx512Bf16, Pair,
-               __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), 16, 8, 4)
+               __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), 16, 4, 8, 8,
+               8, 6)
 #endif
 
 }  // namespace

@@ -26,8 +26,11 @@ struct GatherBlock {
   std::int64_t source_stride, first_channel;
   const Unit* const* weight;  ///< [taps]: pointers to [channels, columns]
   float* const* out;          ///< [rows]: pointers to the first column
-  std::int64_t first_column;
   const float* start;  ///< [columns]; null: add to what `out` holds
+  /// [rows]: where results are stored rounded, from `first_column` on, and not in `out`; null: in
+  /// `out`. Of Pairs alone.
+  c10::BFloat16* const* rounded;
+  std::int64_t first_column;
 };
 
 /// Positions that follow one another: rows of `a` and of `b` with a constant distance.
@@ -64,10 +67,10 @@ constexpr int kMostRows = 8, kMostVectors = 4, kDotRows = 4, kMostDotColumns = 4
 
 template <typename Unit>
 struct ConvolutionLoops {
-  int lanes;    ///< units in a vector
-  int rows;     ///< most rows of a block that stays in the registers, with `vectors` vectors
-  int vectors;  ///< vectors of a panel
-  int few_rows, more_vectors;  ///< a block of few rows has room for more vectors
+  int lanes;                   ///< units in a vector
+  int vectors;                 ///< most vectors of a panel
+  int few_rows, more_vectors;  ///< of blocks of few rows
+  int rows[kMostVectors];      ///< [vectors - 1]: most rows of a block that stays in the registers
   void (*gather[kMostVectors][kMostRows])(const GatherBlock<Unit>&);  ///< [vectors - 1][rows - 1]
   void (*outer[kMostVectors][kMostRows])(const OuterBlock<Unit>&);
   void (*dot[kMostDotColumns])(const DotBlock<Unit>&);  ///< [columns - 1]
