@@ -184,6 +184,28 @@ class UnitsOfImages {
   Scratch<Unit> converted_;
 };
 
+// The samples that a unit joins, as one image of units.
+template <typename Stored, typename Unit>
+class JoinedSamples {
+ public:
+  explicit JoinedSamples(const ImagesOf<const Stored>& images)
+      : images_(images), joined_(values()) {}
+
+  // Those from `first` on. Until the next call.
+  ImagesOf<const Unit> from(int64_t first) const {
+    const int64_t count = std::min(kValuesOf<Unit>, images_.batch - first);
+    join_rows<Stored, Unit>({images_.pixel(first, 0, 0), values(), count, 0, count}, values(),
+                            values(), values(), joined_.get());
+    return {joined_.get(), 1, images_.height, images_.width, images_.channels};
+  }
+
+ private:
+  int64_t values() const { return images_.height * images_.width * images_.channels; }
+
+  const ImagesOf<const Stored> images_;
+  Scratch<Unit> joined_;
+};
+
 // A product in which each output gathers from the pixels around it: down or up.
 template <typename Stored, typename Unit>
 class Gathering {
@@ -558,7 +580,7 @@ class Gathering {
 // The rows of a block of results belong to one image, the columns to the other. For each tap, the
 // small image's channels are the rows and the large image's the columns; where the large image's
 // channels do not fill a vector, all taps together are the rows and the small image's channels the
-// columns. Units join positions.
+// columns. Units join samples, or neighbouring positions.
 template <typename Stored, typename Unit>
 class WeightGradient {
  public:
@@ -627,7 +649,7 @@ class WeightGradient {
       if (by_position)
         add_by_position(tile);
       else
-        add_by_image(tile);
+        add_by_images(tile);
       for (int64_t task = begin; task < end; ++task) {
         const int64_t tap = task / panels, first = task % panels * width,
                       used = std::min(width, large_.channels - first);
@@ -685,79 +707,63 @@ class WeightGradient {
         }
   }
 
-  // Lines of images. A tap whose pixels lie beside the image leaves positions out, or is zero where
-  // a unit joins such a position with another.
-  void add_by_image(const Tile& tile) const {
-    const int64_t lines = small_.batch * small_.height,
-                  together = std::max<int64_t>(kPositions / small_.width, 1),
-                  line_units = units_for<Unit>(small_.width), all_units = together * line_units;
+  // Images of units as they lie, or of the samples that a unit joins, one after the other.
+  void add_by_images(const Tile& tile) const {
+    if constexpr (std::is_same_v<Stored, Unit>) {
+      add_by_image(tile, small_, large_);
+    } else {
+      const JoinedSamples<Stored, Unit> of_small(small_), of_large(large_);
+      for (int64_t first = 0; first < small_.batch; first += kValuesOf<Unit>)
+        add_by_image(tile, of_small.from(first), of_large.from(first));
+    }
+  }
+
+  // Lines of images. A tap whose pixels lie beside the image leaves positions out.
+  void add_by_image(const Tile& tile, const ImagesOf<const Unit>& small,
+                    const ImagesOf<const Unit>& large) const {
+    const int64_t lines = small.batch * small.height,
+                  together = std::max<int64_t>(kPositions / small.width, 1);
     std::vector<OuterSegment<Unit>> segments, shifted;
-    const bool whole = kAsTheyLie && large_.channels % loops_.lanes == 0;
-    Scratch<Unit> columns(whole ? 0 : all_units * tile.width),
-        rows(kAsTheyLie ? 0 : all_units * small_.channels);
-    for (int64_t line = 0; line < lines; line += together) {
-      const int64_t past_line = std::min(line + together, lines);
-      if constexpr (!kAsTheyLie)
-        for (int64_t b = 0; b < tile.blocks.parts; ++b) {
-          const int64_t s = tile.blocks.begin(b), size = tile.blocks.size(b);
-          Unit* to = rows.get() + s * all_units;
-          for (int64_t n = line; n < past_line; ++n, to += line_units * size)
-            join_rows<Stored, Unit>({small_.pixel(n / small_.height, n % small_.height, 0) + s,
-                                     small_.channels, small_.width, 0, small_.width},
-                                    size, size, size, to);
-        }
+    const bool whole = large.channels % loops_.lanes == 0;
+    Scratch<Unit> columns(whole ? 0 : together * small.width * tile.width);
+    for (int64_t line = 0; line < lines; line += together)
       for (int64_t task = tile.begin; task < tile.end; ++task) {
         const int64_t tap = task / tile.panels, l = task % tile.panels * tile.width,
                       y = tap / gradient_.kernel, x = tap % gradient_.kernel;
-        const int64_t used = std::min(tile.width, large_.channels - l),
+        const int64_t used = std::min(tile.width, large.channels - l),
                       vectors = divided_up(used, loops_.lanes), width = vectors * loops_.lanes;
-        const Range row = inside(small_.height, y, large_.height),
-                    column = inside(small_.width, x, large_.width);
-        if (column.from == column.past) continue;
-        const int64_t first_unit = column.from / kValuesOf<Unit>,
-                      first = first_unit * kValuesOf<Unit>,
-                      units = units_for<Unit>(column.past) - first_unit;
+        const Range row = inside(small.height, y, large.height),
+                    column = inside(small.width, x, large.width);
         segments.clear();
         Unit* copied = columns.get();
-        for (int64_t n = line; n < past_line; ++n) {
-          const int64_t sample = n / small_.height, i = n % small_.height;
-          if (i < row.from || i >= row.past) continue;
-          // Of position `first`, which may lie before the line's begin.
-          const Stored* const line_of_large =
-              large_.pixel(sample, geometry_.stride * i + y - geometry_.padding, 0);
-          const int64_t at =
-              (geometry_.stride * first + x - geometry_.padding) * large_.channels + l;
-          OuterSegment<Unit> segment{nullptr, copied, units};
-          if constexpr (kAsTheyLie) {
-            segment.a = small_.pixel(sample, i, first);
-            if (whole) segment.b = line_of_large + at;
-          } else {
-            segment.a = rows.get() + (n - line) * line_units + first_unit;
-          }
+        for (int64_t n = line; n < std::min(line + together, lines); ++n) {
+          const int64_t sample = n / small.height, i = n % small.height;
+          if (i < row.from || i >= row.past || column.from == column.past) continue;
+          const Unit* b = large.pixel(sample, geometry_.stride * i + y - geometry_.padding,
+                                      geometry_.stride * column.from + x - geometry_.padding) +
+                          l;
+          const int64_t count = column.past - column.from;
           if (!whole) {
-            join_rows<Stored, Unit>({line_of_large + at, geometry_.stride * large_.channels,
-                                     std::min(units * kValuesOf<Unit>, small_.width - first),
-                                     column.from - first, column.past - first},
-                                    used, width, width, copied);
-            copied += units * width;
+            for (int64_t p = 0; p < count; ++p) {
+              std::copy_n(b + p * geometry_.stride * large.channels, used, copied + p * width);
+              std::fill(copied + p * width + used, copied + (p + 1) * width, Unit{});
+            }
+            b = copied;
+            copied += count * width;
           }
-          segments.push_back(segment);
+          segments.push_back({small.pixel(sample, i, column.from), b, count});
         }
         if (segments.empty()) continue;
         for (int64_t b = 0; b < tile.blocks.parts; ++b) {
           const int64_t s = tile.blocks.begin(b), size = tile.blocks.size(b);
           shifted = segments;
-          for (OuterSegment<Unit>& segment : shifted)
-            segment.a = kAsTheyLie ? segment.a + s
-                                   : rows.get() + s * all_units + (segment.a - rows.get()) * size;
+          for (OuterSegment<Unit>& segment : shifted) segment.a += s;
           loops_.outer[vectors - 1][size - 1]({shifted.data(), static_cast<int64_t>(shifted.size()),
-                                               kAsTheyLie ? small_.channels : size,
-                                               whole ? geometry_.stride * large_.channels : width,
-                                               tile.of(task, small_.channels, s), tile.width,
-                                               true});
+                                               small.channels,
+                                               whole ? geometry_.stride * large.channels : width,
+                                               tile.of(task, small.channels, s), tile.width, true});
         }
       }
-    }
   }
 
   // All taps of all channels are the rows; patches are made of some positions at a time.

@@ -104,8 +104,10 @@ Plan read_plan(const std::string& written, comm::CpuCommunicator& all_ranks) {
 
 // Takes LibTorch's way for each product that differs on any rank. A collective.
 void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionShape>& shapes,
-                            const kernels::Convolve& convolve, comm::CpuCommunicator& all_ranks) {
-  const ConvolutionChoice::ByShape wanted = ways_of(ConvolutionChoice(plan), shapes);
+                            const ConvolutionPlanRequest& request,
+                            comm::CpuCommunicator& all_ranks) {
+  const at::ScalarType type = type_of(request.config);
+  const ConvolutionChoice::ByShape wanted = ways_of(ConvolutionChoice(plan), shapes, type);
   ConvolutionChoice::ByShape mine = wanted;
   if (!fits(all_ranks, [&] {
         for (const kernels::DifferingWay& each :
