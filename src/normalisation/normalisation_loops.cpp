@@ -1,4 +1,4 @@
-#include "kernels/normalisation_loops.hpp"
+#include "normalisation/normalisation_loops.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include "kernels/bfloat16_rounding.hpp"
 #include "kernels/cloned.hpp"
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 namespace {
 
 using c10::BFloat16;
@@ -79,7 +79,7 @@ VAE_DIST_INLINED A gradient_before(A dy, A z, Silu) {
 template <typename T, typename A>
 VAE_DIST_INLINED T stored(A value) {
   if constexpr (std::is_same_v<T, BFloat16>)
-    return rounded(value);
+    return kernels::rounded(value);
   else
     return value;
 }
@@ -331,4 +331,4 @@ VAE_DIST_FOR_TYPES(BFloat16, Silu)
 #undef VAE_DIST_FOR_TYPES
 // NOLINTEND(bugprone-macro-parentheses, readability-non-const-parameter)
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation
