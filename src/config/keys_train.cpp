@@ -127,12 +127,13 @@ void add_train_keys(std::vector<base::Key>& keys, Config& config) {
       .may_change();
   section
       .choice("convolutions", train.convolutions, words_of(train.convolutions),
-              "how convolutions in fp32 are computed on a CPU: by oneDNN, as matrix products of "
+              "how convolutions in fp32 and bf16 are computed on a CPU: by oneDNN, as matrix "
+              "products of "
               "patches, or by loops of our own that read pixels where they lie; auto: each layer "
               "and direction by itself, with distributed.reproducible as a table of measurements "
               "says, otherwise, unless a step is small, as is fastest here at the run's first "
-              "start. Equal to rounding; a "
-              "GPU, fp64 and bf16 instructions always use LibTorch's")
+              "start. Equal to rounding; a GPU and fp64 always use LibTorch's, and so does bf16 "
+              "instead of products where the CPU multiplies it")
       .for_older_runs("onednn");
 }
 

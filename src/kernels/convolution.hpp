@@ -78,12 +78,19 @@ struct ConvolutionWays {
   ConvolutionWay of(ConvolutionDirection direction) const;
 };
 
-/// Returns whether `way` computes this direction of the convolution in this type.
+/// Returns whether `way` computes this direction of the convolution on this CPU: in fp32 each does,
+/// in bfloat16 `direct` where bfloat16_products() is not `other`, and `products` where it is
+/// `rounded`.
 bool can_serve(ConvolutionWay way, ConvolutionDirection direction, const ConvolutionShape& shape,
                at::ScalarType type);
 
-/// Returns whether there is a choice of ways for these tensors: fp32 on the CPU, outside autocast
-/// and channels_last. For others convolution() calls LibTorch's operation, whatever the ways.
+/// Returns the type in which these tensors are convolved: their own, or autocast's; Undefined if
+/// they have two.
+at::ScalarType computed_type(const at::Tensor& x, const at::Tensor& weight);
+
+/// Returns whether there is a choice of ways for these tensors: on the CPU, channels_last, and
+/// computed in fp32 or bfloat16. For others convolution() calls LibTorch's operation, whatever the
+/// ways.
 bool has_ways(const at::Tensor& x, const at::Tensor& weight);
 
 /// Returns the shape of the convolution of x: [B, in, H, W] with `weight`, of LibTorch's layout:
@@ -96,6 +103,11 @@ ConvolutionShape shape_of(const at::Tensor& x, const at::Tensor& weight,
 /// LibTorch's. With ways {onednn, onednn, onednn} this is at::conv2d or at::conv_transpose2d, bit
 /// for bit. Other ways give an output and an input's gradient in channels_last, equal to rounding;
 /// the bits of `direct` do not depend on the number of threads.
+///
+/// In bfloat16, operands of fp32 are rounded as autocast does; an output and gradients are rounded
+/// from sums of fp32. Where the CPU does not multiply bfloat16, the products are made in fp32
+/// whatever the way (rounded_products.hpp), with the same bits as convolution() of rounded operands
+/// in fp32 has, rounded.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                        const ConvolutionGeometry& geometry, const ConvolutionWays& ways);
 

@@ -17,9 +17,11 @@
 namespace vae_dist::kernels {
 
 /// Returns the ways that the table of measurements in the code prefers (convolution_table.cpp): a
-/// pure function of its arguments. `threads`: of LibTorch, in this process.
+/// pure function of its arguments. `threads`: of LibTorch, in this process. `bfloat16`: for that
+/// type.
 ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType type,
-                                InstructionSet set, int threads);
+                                InstructionSet set, int threads,
+                                Bfloat16Products bfloat16 = bfloat16_products());
 
 /// What the layers of a model ask. May be used by several threads at a time.
 ///

@@ -56,7 +56,7 @@ void make_patches(const Images& images, int64_t first, int64_t samples, const Ph
 }
 
 // The weights of a phase's taps as a matrix [row taps * column taps * channels, outputs].
-at::Tensor weights_of_phase(const Weights& weights, bool up, const Phase& row,
+at::Tensor weights_of_phase(const WeightsOf<const float>& weights, bool up, const Phase& row,
                             const Phase& column) {
   const int64_t outputs = up ? weights.large : weights.small,
                 channels = up ? weights.small : weights.large;
@@ -88,8 +88,9 @@ void product(const at::Tensor& patches, const at::Tensor& weights, const at::Ten
     at::mm_out(result, patches, weights);
 }
 
-void gather(const Images& source, const Weights& weights, const ConvolutionGeometry& geometry,
-            bool up, const float* bias, const MutableImages& out) {
+void gather(const Images& source, const WeightsOf<const float>& weights,
+            const ConvolutionGeometry& geometry, bool up, const float* bias,
+            const MutableImages& out) {
   const auto phases = [&](int64_t size) {
     return up ? phases_up(weights.kernel, geometry.stride, geometry.padding, size)
               : phases_down(weights.kernel, geometry.stride, geometry.padding, size);
@@ -127,18 +128,21 @@ void gather(const Images& source, const Weights& weights, const ConvolutionGeome
 
 }  // namespace
 
-void products_down(const Images& large, const Weights& weights, const ConvolutionGeometry& geometry,
-                   const float* bias, const MutableImages& small) {
+void products_down(const Images& large, const WeightsOf<const float>& weights,
+                   const ConvolutionGeometry& geometry, const float* bias,
+                   const MutableImages& small) {
   gather(large, weights, geometry, false, bias, small);
 }
 
-void products_up(const Images& small, const Weights& weights, const ConvolutionGeometry& geometry,
-                 const float* bias, const MutableImages& large) {
+void products_up(const Images& small, const WeightsOf<const float>& weights,
+                 const ConvolutionGeometry& geometry, const float* bias,
+                 const MutableImages& large) {
   gather(small, weights, geometry, true, bias, large);
 }
 
 void products_weight_gradient(const Images& small, const Images& large,
-                              const ConvolutionGeometry& geometry, const MutableWeights& gradient) {
+                              const ConvolutionGeometry& geometry,
+                              const WeightsOf<float>& gradient) {
   const Phase row =
                   phases_down(gradient.kernel, geometry.stride, geometry.padding, small.height)[0],
               column =

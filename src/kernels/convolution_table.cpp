@@ -90,14 +90,64 @@ std::span<const Row> rows_of(InstructionSet set, ConvolutionDirection direction)
   return {};
 }
 
+// In bfloat16, rounded and multiplied as fp32: what is not ours converts whole tensors.
+constexpr Row kForwardRounded[] = {
+    {.kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.way = kDirect},
+};
+
+constexpr Row kInputGradientRounded[] = {
+    {.kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
+    {.way = kDirect},
+};
+
+constexpr Row kWeightGradientRounded[] = {
+    {.kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.way = kDirect},
+};
+
+// In bfloat16 by AVX512_BF16.
+constexpr Row kForwardByPairs[] = {
+    {.kind = Kind::conv, .in_channels = kFew, .way = kOnednn},
+    {.kind = Kind::conv, .out_channels = kFew, .way = kDirect},
+    {.kind = Kind::conv, .in_channels = kUpTo32, .positions = kLarge, .way = kOnednn},
+    {.kind = Kind::conv, .stride = {1, 1}, .positions = kLarge, .way = kOnednn},
+    {.way = kDirect},
+};
+
+constexpr Row kInputGradientByPairs[] = {
+    {.kind = Kind::conv, .out_channels = kFew, .way = kOnednn},
+    {.kind = Kind::conv, .stride = {1, 1}, .positions = kLarge, .way = kOnednn},
+    {.kind = Kind::transposed, .out_channels = kUpTo32, .positions = kLarge, .way = kOnednn},
+    {.way = kDirect},
+};
+
+constexpr auto& kWeightGradientByPairs = kWeightGradientRounded;
+
+std::span<const Row> rows_of(Bfloat16Products products, InstructionSet set,
+                             ConvolutionDirection direction) {
+  const bool rounded = products == Bfloat16Products::rounded && set != InstructionSet::baseline;
+  if (!rounded && products != Bfloat16Products::vectors) return {};  // not measured
+  switch (direction) {
+    case ConvolutionDirection::forward:
+      return rounded ? std::span<const Row>(kForwardRounded) : kForwardByPairs;
+    case ConvolutionDirection::input_gradient:
+      return rounded ? std::span<const Row>(kInputGradientRounded) : kInputGradientByPairs;
+    case ConvolutionDirection::weight_gradient:
+      return rounded ? std::span<const Row>(kWeightGradientRounded) : kWeightGradientByPairs;
+  }
+  return {};
+}
+
 }  // namespace
 
 // The number of threads decides nothing yet: no machine with many cores was measured.
 ConvolutionWays ways_from_table(const ConvolutionShape& shape, at::ScalarType type,
-                                InstructionSet set, int /*threads*/) {
+                                InstructionSet set, int /*threads*/, Bfloat16Products bfloat16) {
   ConvolutionWays out;
   for (const ConvolutionDirection direction : kConvolutionDirections)
-    for (const Row& row : rows_of(set, direction)) {
+    for (const Row& row :
+         type == at::kBFloat16 ? rows_of(bfloat16, set, direction) : rows_of(set, direction)) {
       if (!row.fits(shape)) continue;
       if (can_serve(row.way, direction, shape, type)) out.of(direction) = row.way;
       break;

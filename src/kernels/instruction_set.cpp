@@ -55,4 +55,13 @@ bool multiplies_bfloat16() {
 #endif
 }
 
+Bfloat16Products bfloat16_products() {
+  if (!multiplies_bfloat16()) return Bfloat16Products::rounded;
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (__builtin_cpu_supports("avx512bf16"))
+    return __builtin_cpu_supports("amx-bf16") ? Bfloat16Products::tiles : Bfloat16Products::vectors;
+#endif
+  return Bfloat16Products::other;
+}
+
 }  // namespace vae_dist::kernels

@@ -25,4 +25,14 @@ InstructionSet instruction_set();
 /// instruction_set() is not limited to less than AVX-512.
 bool multiplies_bfloat16();
 
+/// How this CPU multiplies bfloat16.
+enum class Bfloat16Products {
+  rounded,  ///< as fp32: multiplies_bfloat16() is false
+  vectors,  ///< pairs, by AVX512_BF16
+  tiles,    ///< by AMX, several times as fast as by vectors, which it has too
+  other,    ///< by instructions for which no loops of our own are compiled (ARM)
+};
+
+Bfloat16Products bfloat16_products();
+
 }  // namespace vae_dist::kernels

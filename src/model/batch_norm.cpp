@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "kernels/batch_norm_leaky_relu.hpp"
 #include "model/space.hpp"
+#include "normalisation/batch_norm_leaky_relu.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -69,8 +69,8 @@ struct BatchNormLeakyReLU : torch::autograd::Function<BatchNormLeakyReLU> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias, BatchNormImpl* layer,
                             double negative_slope) {
-    const kernels::BatchNormOutput out =
-        kernels::batch_norm_leaky_relu(x, weight, bias, BatchNormImpl::kEpsilon, negative_slope);
+    const normalisation::BatchNormOutput out = normalisation::batch_norm_leaky_relu(
+        x, weight, bias, BatchNormImpl::kEpsilon, negative_slope);
     layer->report(out.mean, out.variance);
     ctx->save_for_backward({x, weight, bias, out.mean, out.inverse_deviation});
     ctx->saved_data["negative_slope"] = negative_slope;
@@ -80,7 +80,7 @@ struct BatchNormLeakyReLU : torch::autograd::Function<BatchNormLeakyReLU> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list outputs) {
     const auto saved = ctx->get_saved_variables();
-    const kernels::BatchNormGradients d = kernels::batch_norm_leaky_relu_backward(
+    const normalisation::BatchNormGradients d = normalisation::batch_norm_leaky_relu_backward(
         outputs[0], saved[0], saved[1], saved[2], saved[3], saved[4],
         ctx->saved_data["negative_slope"].toDouble());
     return {d.x, d.weight, d.bias, at::Tensor(), at::Tensor()};
@@ -103,7 +103,8 @@ at::Tensor BatchNormImpl::forward(const at::Tensor& x) {
   const std::optional<double> slope = negative_slope(activation_);
   if (!is_training() || sum_over_ranks_ || !slope) return activate(normalise(x), activation_);
   const at::Tensor image = volume_as_image(x);
-  if (!kernels::has_batch_norm_kernel(image, weight)) return activate(normalise(x), activation_);
+  if (!normalisation::has_batch_norm_kernel(image, weight))
+    return activate(normalise(x), activation_);
   const at::Tensor y = BatchNormLeakyReLU::apply(image, weight, bias, this, *slope);
   return image.is_same(x) ? y : y.view_as(x);
 }

@@ -42,26 +42,31 @@ at::Tensor ConvolutionLayer::of_torch(const at::Tensor& x, const at::Tensor& ker
                                      options_.output_padding);
 }
 
-at::Tensor ConvolutionLayer::in_its_way(const at::Tensor& x, const at::Tensor& kernel,
-                                        const at::Tensor& added) const {
+at::Tensor ConvolutionLayer::convolved(const at::Tensor& x, const at::Tensor& added) const {
+  const LayerCall::Kind kind =
+      transposed_ ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution;
+  if (options_.dimensions != 2)
+    return layer_product(kind, x, weight, added,
+                         [&](const at::Tensor& in, const at::Tensor& kernel,
+                             const at::Tensor& shift) { return of_torch(in, kernel, shift); });
   const kernels::ConvolutionGeometry geometry = {
       .transposed = transposed_,
       .stride = options_.stride,
       .padding = options_.padding,
       .output_padding = {options_.output_padding[0], options_.output_padding[1]}};
-  kernels::ConvolutionWays ways;
-  if (kernels::has_ways(x, kernel))
-    ways = kernels::ways_or_table(choice_.get(), kernels::shape_of(x, kernel, geometry),
-                                  x.scalar_type());
-  return kernels::convolution(x, kernel, added, geometry, ways);
-}
-
-at::Tensor ConvolutionLayer::convolved(const at::Tensor& x, const at::Tensor& added) const {
+  // Where there are ways, they know how bfloat16 is computed.
+  if (kernels::has_ways(x, weight)) {
+    const kernels::ConvolutionWays ways =
+        kernels::ways_or_table(choice_.get(), kernels::shape_of(x, weight, geometry),
+                               kernels::computed_type(x, weight));
+    const at::Tensor output = kernels::convolution(x, weight, added, geometry, ways);
+    note_call(kind, x, weight, output);
+    return output;
+  }
   return layer_product(
-      transposed_ ? LayerCall::Kind::transposed_convolution : LayerCall::Kind::convolution, x,
-      weight, added, [&](const at::Tensor& in, const at::Tensor& kernel, const at::Tensor& shift) {
-        return options_.dimensions == 2 ? in_its_way(in, kernel, shift)
-                                        : of_torch(in, kernel, shift);
+      kind, x, weight, added,
+      [&](const at::Tensor& images, const at::Tensor& kernel, const at::Tensor& shift) {
+        return kernels::convolution(images, kernel, shift, geometry, {});
       });
 }
 

@@ -46,8 +46,6 @@ class ConvolutionLayer : public torch::nn::Module {
 
  private:
   at::Tensor of_torch(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& added) const;
-  at::Tensor in_its_way(const at::Tensor& x, const at::Tensor& kernel,
-                        const at::Tensor& added) const;
 
   ConvolutionOptions options_;
   bool transposed_;

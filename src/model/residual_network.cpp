@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "kernels/group_norm.hpp"
 #include "model/autocast.hpp"
 #include "model/layer_product.hpp"
+#include "normalisation/group_norm.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -22,16 +22,16 @@ at::Tensor as_it_is(const at::Tensor& x, const Compute& compute) {
 // Normalises and activates in one CPU operation. SiLU is that activation whose `slope` is
 // undefined.
 struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
-  static kernels::GroupNormActivation activation_of(const c10::IValue& slope) {
-    if (slope.isNone()) return kernels::Silu{};
-    return kernels::Rectifier{slope.toDouble()};
+  static normalisation::GroupNormActivation activation_of(const c10::IValue& slope) {
+    if (slope.isNone()) return normalisation::Silu{};
+    return normalisation::Rectifier{slope.toDouble()};
   }
 
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias, std::int64_t groups,
                             double epsilon, std::optional<double> slope) {
     ctx->saved_data["slope"] = slope;
-    const kernels::GroupNormOutput out = kernels::group_norm(
+    const normalisation::GroupNormOutput out = normalisation::group_norm(
         x, groups, weight, bias, epsilon, activation_of(ctx->saved_data["slope"]));
     ctx->save_for_backward({x, weight, bias, out.mean, out.inverse_deviation});
     return out.y;
@@ -40,9 +40,9 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list outputs) {
     const auto saved = ctx->get_saved_variables();
-    const kernels::GroupNormGradients d =
-        kernels::group_norm_backward(outputs[0], saved[0], saved[1], saved[2], saved[3], saved[4],
-                                     activation_of(ctx->saved_data["slope"]));
+    const normalisation::GroupNormGradients d =
+        normalisation::group_norm_backward(outputs[0], saved[0], saved[1], saved[2], saved[3],
+                                           saved[4], activation_of(ctx->saved_data["slope"]));
     return {d.x, d.weight, d.bias, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
@@ -51,7 +51,8 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
 
 at::Tensor GroupNormImpl::forward(const at::Tensor& x) {
   const at::Tensor image = volume_as_image(x);
-  if (!ways_.fused || !kernels::has_group_norm_kernel(image, weight, bias, options.num_groups()))
+  if (!ways_.fused ||
+      !normalisation::has_group_norm_kernel(image, weight, bias, options.num_groups()))
     return activate(normalise(x), activation_);
   const auto fused = [&](std::optional<double> slope) {
     const at::Tensor y =

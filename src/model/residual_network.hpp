@@ -25,7 +25,7 @@ enum class NormaliseIn {
 struct GroupNormWays {
   NormaliseIn in = NormaliseIn::fp32;
   bool fused = true;  ///< on the CPU, in one operation with the activation, for the tensors that
-                      ///< have a kernel (kernels/group_norm.hpp)
+                      ///< have a kernel (normalisation/group_norm.hpp)
 };
 
 /// Group normalisation (Wu, He 2018) followed by an activation. In bfloat16, sums are fp32 on every

@@ -26,12 +26,18 @@ double seconds_of_the_steady_clock() {
   return std::chrono::duration<double>(now).count();
 }
 
-// Convolutions have ways in fp32 on a CPU, and so has bf16 where it is rounded and multiplied in
-// fp32. Elsewhere no batch is computed to ask for them.
-bool has_ways(Learner& learner, config::Precision precision) {
+// The type in which the run's convolutions compute.
+at::ScalarType type_of(const config::Config& config) {
+  return config.train.precision == config::Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
+// Convolutions have ways in fp32 on a CPU, and in bf16 where it has no other instructions for it
+// than ours. Elsewhere no batch is computed to ask for them.
+bool has_ways(Learner& learner, const config::Config& config) {
   const at::Tensor parameter = learner.model().parameters().front();
   return parameter.is_cpu() && parameter.scalar_type() == at::kFloat &&
-         !(precision == config::Precision::bf16 && kernels::multiplies_bfloat16());
+         !(type_of(config) == at::kBFloat16 &&
+           kernels::bfloat16_products() == kernels::Bfloat16Products::other);
 }
 
 // Returns the shapes that the convolutions ask for.
@@ -44,10 +50,11 @@ std::vector<kernels::ConvolutionShape> shapes_of_a_batch(Learner& learner) {
 
 // Returns the ways that `choice` gives these shapes in training.
 ConvolutionChoice::ByShape ways_of(ConvolutionChoice&& choice,
-                                   const std::vector<kernels::ConvolutionShape>& shapes) {
+                                   const std::vector<kernels::ConvolutionShape>& shapes,
+                                   at::ScalarType type) {
   ConvolutionChoice::ByShape out;
   for (const kernels::ConvolutionShape& shape : shapes)
-    out.emplace(shape, choice.ways(shape, at::kFloat));
+    out.emplace(shape, choice.ways(shape, type));
   return out;
 }
 
@@ -72,11 +79,12 @@ Plan chosen(const std::vector<kernels::ConvolutionShape>& shapes,
   double operations = 0;
   for (const kernels::ConvolutionShape& shape : shapes) operations += shape.operations();
   if (request.config.distributed.reproducible || operations < request.least_operations)
-    return {{}, ways_of(ConvolutionChoice(), shapes)};
+    return {{}, ways_of(ConvolutionChoice(), shapes, type_of(request.config))};
   const kernels::TimingOptions timing{request.clock ? request.clock : seconds_of_the_steady_clock};
   ConvolutionChoice::ByShape measured;
-  if (!fits(all_ranks, [&] { measured = kernels::fastest_ways(shapes, at::kFloat, timing); }))
-    return {{}, ways_of(ConvolutionChoice(), shapes)};
+  if (!fits(all_ranks,
+            [&] { measured = kernels::fastest_ways(shapes, type_of(request.config), timing); }))
+    return {{}, ways_of(ConvolutionChoice(), shapes, type_of(request.config))};
   return {{}, measured};
 }
 
@@ -96,12 +104,14 @@ Plan read_plan(const std::string& written, comm::CpuCommunicator& all_ranks) {
 
 // Takes LibTorch's way for each product that differs on any rank. A collective.
 void take_back_what_differs(Plan& plan, const std::vector<kernels::ConvolutionShape>& shapes,
-                            const kernels::Convolve& convolve, comm::CpuCommunicator& all_ranks) {
-  const ConvolutionChoice::ByShape wanted = ways_of(ConvolutionChoice(plan), shapes);
+                            const ConvolutionPlanRequest& request,
+                            comm::CpuCommunicator& all_ranks) {
+  const at::ScalarType type = type_of(request.config);
+  const ConvolutionChoice::ByShape wanted = ways_of(ConvolutionChoice(plan), shapes, type);
   ConvolutionChoice::ByShape mine = wanted;
   if (!fits(all_ranks, [&] {
         for (const kernels::DifferingWay& each :
-             kernels::differing_ways(wanted, at::kFloat, convolve))
+             kernels::differing_ways(wanted, type, request.convolve))
           mine.at(each.shape).of(each.direction) = kernels::ConvolutionWay::onednn;
       })) {
     plan = {kernels::ConvolutionWay::onednn, {}};
@@ -144,7 +154,7 @@ std::string plan_convolutions(Learner& learner, const ConvolutionPlanRequest& re
                               comm::CpuCommunicator& all_ranks) {
   const std::string kept = comm::broadcast_text(all_ranks, request.kept);
   // CPUs of a job may differ in their instructions for bfloat16.
-  if (comm::on_any_rank(all_ranks, !has_ways(learner, request.config.train.precision))) return "";
+  if (comm::on_any_rank(all_ranks, !has_ways(learner, request.config))) return "";
   std::vector<kernels::ConvolutionShape> shapes;
   // Where there is no memory for this, there is none for a step, whose error says what to do.
   if (!fits(all_ranks, [&] { shapes = shapes_of_a_batch(learner); })) return "";
@@ -153,7 +163,7 @@ std::string plan_convolutions(Learner& learner, const ConvolutionPlanRequest& re
                          all_ranks, ConvolutionChoice(chosen(shapes, request, all_ranks)).to_json())
                    : kept;
   Plan plan = read_plan(written, all_ranks);
-  take_back_what_differs(plan, shapes, request.convolve, all_ranks);
+  take_back_what_differs(plan, shapes, request, all_ranks);
   const auto choice = std::make_shared<ConvolutionChoice>(plan);
   learner.model().use_convolutions(choice);
   base::give_back_freed_memory();  // blocks of other sizes than those of steps

@@ -20,6 +20,7 @@
 #include "config/load_config.hpp"
 #include "evaluate/collapse.hpp"
 #include "inference/evaluated_data.hpp"
+#include "kernels/convolution_choice.hpp"
 #include "run/core_binding.hpp"
 #include "run/job_outcome.hpp"
 #include "run/last_moments.hpp"
@@ -241,11 +242,17 @@ void keep_convolutions(step::Learner& learner, const run::RunSetup& setup,
   const std::filesystem::path file = run::RunDirectory(setup.config.run).convolutions();
   std::string kept;
   comm::agree_on_rank_0(all_ranks, [&] {
-    if (setup.resumed && std::filesystem::exists(file)) kept = base::read_file(file);
+    if (!setup.resumed) return;
+    if (std::filesystem::exists(file)) kept = base::read_file(file);
+    // Begun when there were no ways in bf16: LibTorch's computed it, and go on to do so.
+    else if (setup.config.train.precision == config::Precision::bf16 &&
+             kernels::multiplies_bfloat16())
+      kept = kernels::ConvolutionChoice(kernels::ConvolutionWay::onednn).to_json();
   });
   const std::string ways = step::plan_convolutions(learner, {setup.config, kept}, all_ranks);
   comm::agree_on_rank_0(all_ranks, [&] {
-    if (!ways.empty() && ways != kept) base::replace_file(file, ways);
+    if (!ways.empty() && (ways != kept || !std::filesystem::exists(file)))
+      base::replace_file(file, ways);
   });
 }
 

@@ -1,5 +1,5 @@
 // Measures each way to compute each convolution of a few networks, forward and backward, in turns:
-//   build/tests/bench/bench_convolution_ways [THREADS [ROUNDS [WORDS OF A SHAPE]]]
+//   build/tests/bench/bench_convolution_ways [fp32|bf16 [THREADS [ROUNDS [WORDS OF A SHAPE]]]]
 // From its lines the table of src/kernels/convolution_table.cpp is made. For what another CPU would
 // do, limit LibTorch and oneDNN: ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2.
 #include <ATen/ATen.h>
@@ -34,13 +34,7 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
-
-// Returns the median seconds of each work, which run in turns.
+// Returns the least seconds of each work, which run in turns: other work on the machine only adds.
 std::vector<double> in_turns(const std::vector<std::function<void()>>& works, int rounds) {
   std::vector<std::vector<double>> times(works.size());
   for (int round = -1; round < rounds; ++round)
@@ -49,16 +43,16 @@ std::vector<double> in_turns(const std::vector<std::function<void()>>& works, in
       if (round >= 0) times[i].push_back(time);
     }
   std::vector<double> out;
-  for (const auto& each : times) out.push_back(median(each));
+  for (const auto& each : times) out.push_back(std::ranges::min(each));
   return out;
 }
 
 // One direction of a layer, in one way.
 std::function<void()> work_of(const ConvolutionShape& shape, ConvolutionDirection direction,
-                              ConvolutionWay way) {
+                              ConvolutionWay way, at::ScalarType type) {
   const auto channels_last = at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast);
   const auto random = [&](at::IntArrayRef sizes) {
-    return at::empty(sizes, channels_last).uniform_(-1, 1);
+    return at::empty(sizes, channels_last).uniform_(-1, 1).to(type);
   };
   const bool transposed = shape.geometry.transposed;
   const at::Tensor x = random({shape.batch, shape.in_channels, shape.in_height, shape.in_width}),
@@ -114,13 +108,14 @@ std::vector<Network> networks() {
         layer(false, 64, 192, 16, 1, 0, 1)}}};
 }
 
-void print_layer(const ConvolutionShape& shape, int rounds, std::array<double, 4>& seconds) {
+void print_layer(const ConvolutionShape& shape, at::ScalarType type, int rounds,
+                 std::array<double, 4>& seconds) {
   const ConvolutionWays chosen =
-      ways_from_table(shape, at::kFloat, instruction_set(), at::get_num_threads());
+      ways_from_table(shape, type, instruction_set(), at::get_num_threads());
   std::cout << std::left << std::setw(44) << shape.text() << std::right;
   for (const ConvolutionDirection direction : kConvolutionDirections) {
     std::vector<std::function<void()>> works;
-    for (const ConvolutionWay way : kWays) works.push_back(work_of(shape, direction, way));
+    for (const ConvolutionWay way : kWays) works.push_back(work_of(shape, direction, way, type));
     const std::vector<double> times = in_turns(works, rounds);
     std::cout << " |";
     for (const double time : times)
@@ -133,20 +128,22 @@ void print_layer(const ConvolutionShape& shape, int rounds, std::array<double, 4
   std::cout << std::endl;
 }
 
-void measure(int threads, int rounds, const std::string& only) {
+void measure(at::ScalarType type, int threads, int rounds, const std::string& only) {
   at::set_num_threads(threads);
-  const at::Tensor a = at::rand({1024, 1024}), b = at::rand({1024, 1024});
+  const bool by_pairs = type == at::kBFloat16 && multiplies_bfloat16();
+  const at::Tensor a = at::rand({1024, 1024}).to(by_pairs ? type : at::kFloat), b = a.clone();
   const double product =
       2e-9 * 1024 * 1024 * 1024 / in_turns({[&] { at::mm(a, b); }}, 2 * rounds)[0];
   std::cout << base::cpu_model(base::read_cpuinfo()) << ", " << word(instruction_set()) << ", "
-            << threads << " threads; a matrix product: " << std::fixed << std::setprecision(1)
-            << product << " GFLOP/s\nGFLOP/s of onednn, products, direct and what the table takes:"
+            << type << ", " << threads << " threads; a matrix product: " << std::fixed
+            << std::setprecision(1) << product
+            << " GFLOP/s\nGFLOP/s of onednn, products, direct and what the table takes:"
             << " forward | gradient of the input | of the weights\n";
   for (const Network& network : networks()) {
     std::cout << network.name << '\n';
     std::array<double, 4> seconds{};
     for (const ConvolutionShape& shape : network.layers)
-      if (shape.text().find(only) != std::string::npos) print_layer(shape, rounds, seconds);
+      if (shape.text().find(only) != std::string::npos) print_layer(shape, type, rounds, seconds);
     std::cout << "  all: onednn " << seconds[0] * 1e3 << " ms, products " << seconds[1] * 1e3
               << " ms, direct " << seconds[2] * 1e3 << " ms, table " << seconds[3] * 1e3 << " ms\n";
   }
@@ -157,7 +154,9 @@ void measure(int threads, int rounds, const std::string& only) {
 
 int main(int argc, char** argv) {
   vae_dist::base::keep_freed_memory();  // as in training
-  vae_dist::kernels::measure(argc > 1 ? std::stoi(argv[1]) : 1, argc > 2 ? std::stoi(argv[2]) : 7,
-                             argc > 3 ? argv[3] : "");
+  vae_dist::kernels::measure(
+      argc > 1 && std::string(argv[1]) == "bf16" ? at::kBFloat16 : at::kFloat,
+      argc > 2 ? std::stoi(argv[2]) : 1, argc > 3 ? std::stoi(argv[3]) : 7,
+      argc > 4 ? argv[4] : "");
   return 0;
 }

@@ -24,7 +24,8 @@ const ConvolutionWays kProducts = {ConvolutionWay::products, ConvolutionWay::pro
                                  ConvolutionWay::direct};
 
 TEST(DifferingWays, AreNoneWhereAllIsRight) {
-  EXPECT_TRUE(differing_ways({{kHalving, kProducts}, {kDoubling, kDirect}}, at::kFloat).empty());
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+    EXPECT_TRUE(differing_ways({{kHalving, kProducts}, {kDoubling, kDirect}}, type).empty());
 }
 
 // A convolution one of whose results is off at a single place, in one direction.
@@ -52,16 +53,17 @@ Convolve wrong_by(double value, ConvolutionDirection direction) {
 }
 
 TEST(DifferingWays, AreTheDirectionsWithAWrongValueOrNoNumber) {
-  for (const double value : {1e4, std::numeric_limits<double>::quiet_NaN()})
-    for (const ConvolutionDirection direction : kConvolutionDirections) {
-      const std::vector<DifferingWay> found =
-          differing_ways({{kHalving, kProducts}, {kDoubling, ConvolutionWays{}}}, at::kFloat,
-                         wrong_by(value, direction));
-      ASSERT_EQ(found.size(), 1U) << word(direction);
-      EXPECT_EQ(found[0].shape, kHalving);
-      EXPECT_EQ(found[0].direction, direction);
-      EXPECT_FALSE(found[0].error < 1);
-    }
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+    for (const double value : {1e4, std::numeric_limits<double>::quiet_NaN()})
+      for (const ConvolutionDirection direction : kConvolutionDirections) {
+        const std::vector<DifferingWay> found =
+            differing_ways({{kHalving, kDirect}, {kDoubling, ConvolutionWays{}}}, type,
+                           wrong_by(value, direction));
+        ASSERT_EQ(found.size(), 1U) << word(direction);
+        EXPECT_EQ(found[0].shape, kHalving);
+        EXPECT_EQ(found[0].direction, direction);
+        EXPECT_FALSE(found[0].error < 1);
+      }
 }
 
 }  // namespace

@@ -4,16 +4,20 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+#include <limits>
 #include <set>
 #include <stdexcept>
 #include <vector>
 
 #include "kernels/convolution_choice.hpp"
 #include "kernels/convolution_phases.hpp"
+#include "kernels/instruction_set.hpp"
 
 namespace vae_dist::kernels {
 namespace {
@@ -99,8 +103,8 @@ Outcome outcome(const Layer& layer, at::ScalarType type, const Convolve& convolv
   return {y.detach(), x.grad(), weight.grad(), bias.defined() ? bias.grad() : at::Tensor()};
 }
 
-Outcome in_ways(const Layer& layer, const ConvolutionWays& ways) {
-  return outcome(layer, at::kFloat,
+Outcome in_ways(const Layer& layer, const ConvolutionWays& ways, at::ScalarType type = at::kFloat) {
+  return outcome(layer, type,
                  [&](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
                    return convolution(x, weight, bias, layer.shape.geometry, ways);
                  });
@@ -156,6 +160,123 @@ TEST(Convolution, IsTheExactOneUpToRoundingInEveryWay) {
     }
 }
 
+constexpr ConvolutionWays kAllDirect{ConvolutionWay::direct, ConvolutionWay::direct,
+                                     ConvolutionWay::direct};
+
+// Tensors of fp32 with the values that bfloat16 has.
+Layer rounded_layer(Layer layer) {
+  for (at::Tensor* tensor : {&layer.x, &layer.weight, &layer.bias, &layer.dy})
+    if (tensor->defined()) *tensor = tensor->to(at::kBFloat16).to(at::kFloat);
+  return layer;
+}
+
+Outcome rounded_outcome(Outcome outcome) {
+  for (at::Tensor* tensor : {&outcome.y, &outcome.dx, &outcome.d_weight, &outcome.d_bias})
+    if (tensor->defined()) *tensor = tensor->to(at::kBFloat16);
+  return outcome;
+}
+
+// Each value is that of `exact`, rounded once: off by half a step of bfloat16 (2^-8 of the value at
+// most) and what sums of `terms` products in fp32 are off by.
+void expect_rounded(const at::Tensor& ours, const at::Tensor& exact, double terms) {
+  ASSERT_EQ(ours.scalar_type(), at::kBFloat16);
+  ASSERT_EQ(ours.sizes(), exact.sizes());
+  const at::Tensor off = (ours.to(at::kDouble) - exact).abs() - exact.abs() / 256;
+  EXPECT_LT(off.max().item<double>(), 1e-5 * std::sqrt(terms));
+}
+
+void expect_rounded(const Outcome& ours, const Outcome& exact, const ConvolutionShape& shape) {
+  const double taps = static_cast<double>(shape.kernel * shape.kernel);
+  const auto positions = static_cast<double>(shape.batch * shape.out_height() * shape.out_width());
+  expect_rounded(ours.y, exact.y, taps * static_cast<double>(shape.in_channels));
+  expect_rounded(ours.dx, exact.dx, taps * static_cast<double>(shape.out_channels));
+  expect_rounded(ours.d_weight, exact.d_weight, positions);
+  if (exact.d_bias.defined()) expect_rounded(ours.d_bias, exact.d_bias, positions);
+}
+
+// Operands of bfloat16, products summed in fp32 or better, one rounding.
+TEST(ConvolutionInBfloat16, IsTheExactOneRoundedOnceInEveryWay) {
+  for (const std::string& text : kShapes)
+    for (const bool with_bias : {false, true}) {
+      SCOPED_TRACE(testing::Message() << text << (with_bias ? " with bias" : ""));
+      const Layer layer = rounded_layer(make_layer(text, with_bias));
+      const Outcome exact = of_torch(layer, at::kDouble);
+      for (const ConvolutionWay way : kOwnWays) {
+        SCOPED_TRACE(word(way));
+        EXPECT_EQ(
+            can_serve(way, ConvolutionDirection::forward, layer.shape, at::kBFloat16),
+            bfloat16_products() == Bfloat16Products::rounded ||
+                (way == ConvolutionWay::direct && bfloat16_products() != Bfloat16Products::other));
+        const Outcome ours = in_ways(layer, {way, way, way}, at::kBFloat16);
+        expect_rounded(ours, exact, layer.shape);
+        // A CPU without instructions for it computes as in fp32, and a run goes on with these bits.
+        if (bfloat16_products() == Bfloat16Products::rounded) {
+          EXPECT_TRUE(same_bits(ours, rounded_outcome(in_ways(layer, {way, way, way}))));
+        }
+      }
+    }
+}
+
+TEST(ConvolutionInBfloat16, ComputesEachDirectionInItsOwnWay) {
+  const Layer layer = rounded_layer(make_layer("conv 32->33 k3 s1 p1, 4 x 23x5", true));
+  const Outcome exact = of_torch(layer, at::kDouble);
+  for (const ConvolutionDirection direction : kConvolutionDirections) {
+    ConvolutionWays ways;
+    ways.of(direction) = ConvolutionWay::direct;
+    expect_rounded(in_ways(layer, ways, at::kBFloat16), exact, layer.shape);
+  }
+}
+
+TEST(ConvolutionInBfloat16, KeepsWhatIsNoNumberAndWhatIsInfinite) {
+  Layer layer = rounded_layer(make_layer("conv 32->48 k3 s1 p1, 1 x 20x20", false));
+  layer.x.index_put_({at::tensor(0), at::tensor(3), at::tensor(5), at::tensor(5)},
+                     at::tensor(std::numeric_limits<float>::quiet_NaN()));
+  layer.dy = layer.dy.clone();
+  layer.dy[0][1][9][9] = std::numeric_limits<float>::infinity();
+  const Outcome ours = in_ways(layer, kAllDirect, at::kBFloat16);
+  EXPECT_EQ(ours.y.isnan().sum().item<std::int64_t>(), 9 * 48);
+  EXPECT_EQ(ours.dx.isinf().sum().item<std::int64_t>(), 9 * 32);
+}
+
+// Under autocast: rounded by it, or before.
+TEST(ConvolutionInBfloat16, GivesOperandsGradientsOfTheirTypes) {
+  const Layer layer = make_layer("conv 24->17 k3 s1 p1, 4 x 11x5", true);
+  const Outcome of_rounded = in_ways(layer, kAllDirect, at::kBFloat16);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  for (const bool weight_is_rounded : {false, true}) {
+    const at::ScalarType of_weight = weight_is_rounded ? at::kBFloat16 : at::kFloat;
+    const at::Tensor x = layer.x.clone().requires_grad_(),
+                     weight = layer.weight.to(of_weight, false, true).requires_grad_(),
+                     bias = layer.bias.to(of_weight, false, true).requires_grad_();
+    EXPECT_TRUE(has_ways(x, weight));
+    EXPECT_EQ(computed_type(x, weight), at::kBFloat16);
+    const at::Tensor y = convolution(x, weight, bias, layer.shape.geometry, kAllDirect);
+    y.backward(layer.dy.to(at::kBFloat16));
+    EXPECT_EQ(x.grad().scalar_type(), at::kFloat);
+    EXPECT_EQ(weight.grad().scalar_type(), of_weight);
+    EXPECT_TRUE(
+        same_bits(rounded_outcome({y.detach(), x.grad(), weight.grad(), bias.grad()}), of_rounded));
+    at::autocast::clear_cache();
+  }
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+}
+
+TEST(ConvolutionInBfloat16, HasSecondDerivatives) {
+  const at::Tensor start = channels_last(random({2, 8, 5, 5}, 1)),
+                   weight = channels_last(random({6, 8, 3, 3}, 2)).to(at::kBFloat16);
+  const auto second = [&](const ConvolutionWays& ways) {
+    const at::Tensor x = start.to(at::kBFloat16).requires_grad_();
+    const at::Tensor y =
+        convolution(x, weight, {}, {false, 1, 1, {0, 0}}, ways).to(at::kFloat).pow(3).sum();
+    const at::Tensor first = torch::autograd::grad({y}, {x}, {}, std::nullopt, true)[0];
+    return torch::autograd::grad({first.to(at::kFloat).square().sum()}, {x})[0].to(at::kFloat);
+  };
+  const at::Tensor expected = second({});
+  EXPECT_LT(((second(kAllDirect) - expected).abs().max() / expected.abs().max()).item<double>(),
+            0.02);
+}
+
 // Each way in each direction, with LibTorch's in the others.
 TEST(Convolution, ComputesEachDirectionInItsOwnWay) {
   const Layer layer = make_layer("conv 24->17 k3 s1 p1, 4 x 11x5", true);
@@ -189,13 +310,15 @@ TEST(Convolution, GivesTheSameBitsWithAnyNumberOfThreads) {
   for (const std::string& text : kShapes) {
     SCOPED_TRACE(text);
     const Layer layer = make_layer(text, false);
-    constexpr ConvolutionWays kDirect{ConvolutionWay::direct, ConvolutionWay::direct,
-                                      ConvolutionWay::direct};
-    at::set_num_threads(1);
-    const Outcome one = in_ways(layer, kDirect);
-    at::set_num_threads(3);
-    EXPECT_TRUE(same_bits(in_ways(layer, kDirect), one));
-    at::set_num_threads(before);
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+      if (!can_serve(ConvolutionWay::direct, ConvolutionDirection::forward, layer.shape, type))
+        continue;
+      at::set_num_threads(1);
+      const Outcome one = in_ways(layer, kAllDirect, type);
+      at::set_num_threads(3);
+      EXPECT_TRUE(same_bits(in_ways(layer, kAllDirect, type), one)) << type;
+      at::set_num_threads(before);
+    }
   }
 }
 
@@ -216,19 +339,17 @@ TEST(Convolution, TakesWeightsAndImagesInAnyOrderOfTheirValues) {
 // Other types, and images whose channels are not beside each other, are LibTorch's whatever is
 // wanted.
 TEST(Convolution, LeavesToTorchWhatTheWaysDoNotServe) {
-  constexpr ConvolutionWays kDirect{ConvolutionWay::direct, ConvolutionWay::direct,
-                                    ConvolutionWay::direct};
   const Layer layer = make_layer("conv 24->17 k3 s1 p1, 4 x 11x5", false);
   const auto of = [&](const at::Tensor& x, const at::Tensor& weight) {
-    return convolution(x, weight, {}, layer.shape.geometry, kDirect);
+    return convolution(x, weight, {}, layer.shape.geometry, kAllDirect);
   };
-  for (const at::ScalarType type : {at::kDouble, at::kBFloat16}) {
-    const at::Tensor x = layer.x.to(type), weight = layer.weight.to(type);
+  const auto is_torchs = [&](const at::Tensor& x, const at::Tensor& weight) {
+    EXPECT_FALSE(has_ways(x, weight));
     EXPECT_TRUE(of(x, weight).equal(at::conv2d(x, weight, {}, 1, 1)));
-  }
-  const at::Tensor x = layer.x.contiguous(), weight = layer.weight.contiguous();
-  EXPECT_FALSE(has_ways(x, weight));
-  EXPECT_TRUE(of(x, weight).equal(at::conv2d(x, weight, {}, 1, 1)));
+  };
+  is_torchs(layer.x.to(at::kDouble), layer.weight.to(at::kDouble));
+  is_torchs(layer.x.contiguous(), layer.weight.contiguous());
+  EXPECT_FALSE(has_ways(layer.x, layer.weight.to(at::kBFloat16)));
   EXPECT_THROW(of(layer.x.narrow(1, 0, 3), layer.weight), c10::Error);
 }
 
@@ -371,6 +492,17 @@ TEST(ConvolutionTable, IsAPureFunctionThatNamesOnlyWaysThatServe) {
         EXPECT_TRUE(can_serve(ways.of(direction), direction, shaped(text), at::kFloat)) << text;
       EXPECT_EQ(ways, ways_from_table(shaped(text), at::kFloat, set, 1));
       EXPECT_EQ(ways_from_table(shaped(text), at::kDouble, set, 1), ConvolutionWays{});
+    }
+  for (const std::string& text : kShapes)
+    for (const Bfloat16Products products :
+         {Bfloat16Products::rounded, Bfloat16Products::vectors, Bfloat16Products::tiles}) {
+      const ConvolutionWays ways =
+          ways_from_table(shaped(text), at::kBFloat16, InstructionSet::avx512, 1, products);
+      for (const ConvolutionDirection direction : kConvolutionDirections)
+        EXPECT_TRUE(can_serve(ways.of(direction), direction, shaped(text), at::kBFloat16)) << text;
+      if (products == Bfloat16Products::tiles) {
+        EXPECT_EQ(ways, ConvolutionWays{}) << "not measured";
+      }
     }
   // Many channels on small images: loops of our own, where there are vectors for them.
   const ConvolutionShape deep = shaped("conv 256->512 k3 s2 p1, 64 x 4x4");

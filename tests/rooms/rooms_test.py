@@ -9,7 +9,7 @@ import unittest
 
 ROOT = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
 # Another room of the same floor that a room may include beside those below it.
-BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels"}, "optimizer": {"parallel"}}
+BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels", "normalisation"}, "normalisation": {"kernels"}, "optimizer": {"parallel"}}
 MOST_LINES = 4000
 
 

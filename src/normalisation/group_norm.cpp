@@ -1,4 +1,4 @@
-#include "kernels/group_norm.hpp"
+#include "normalisation/group_norm.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 namespace {
 
 using c10::BFloat16;
@@ -308,4 +308,4 @@ GroupNormGradients group_norm_backward(const at::Tensor& dy, const at::Tensor& x
   });
 }
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation

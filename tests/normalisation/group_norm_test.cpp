@@ -1,4 +1,4 @@
-#include "kernels/group_norm.hpp"
+#include "normalisation/group_norm.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -10,7 +10,7 @@
 
 #include "random_images.hpp"
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 namespace {
 
 // A batch, the parameters of the layer, and the gradient of its output.
@@ -165,4 +165,4 @@ TEST(GroupNormKernel, PassesOnANaNOfAnyPayload) {
 }
 
 }  // namespace
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation

@@ -10,9 +10,9 @@
 
 #include <variant>
 
-#include "kernels/normalisation_loops.hpp"
+#include "normalisation/normalisation_loops.hpp"
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 
 /// Returns whether the kernel supports these tensors: on the CPU, x: [B, C, H, W] channels_last in
 /// fp64, fp32 or bf16; weight and bias: [C] in fp64 if x is fp64, else in fp32; `groups` divides C.
@@ -44,4 +44,4 @@ GroupNormGradients group_norm_backward(const at::Tensor& dy, const at::Tensor& x
                                        const at::Tensor& mean, const at::Tensor& inverse_deviation,
                                        GroupNormActivation activation);
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation

@@ -1,4 +1,4 @@
-#include "kernels/batch_norm_leaky_relu.hpp"
+#include "normalisation/batch_norm_leaky_relu.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -10,7 +10,7 @@
 
 #include "random_images.hpp"
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
@@ -124,4 +124,4 @@ TEST(BatchNormKernel, PassesOnANaNOfAnyPayload) {
 }
 
 }  // namespace
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation

@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 
 /// Returns whether the kernel supports these tensors: on the CPU, x: [B, C, H, W] channels_last in
 /// fp64, fp32 or bf16; weight: [C] in fp64 if x is fp64, else in fp32.
@@ -37,4 +37,4 @@ BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at
                                                   const at::Tensor& inverse_deviation,
                                                   double negative_slope);
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation

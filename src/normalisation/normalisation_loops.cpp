@@ -1,4 +1,4 @@
-#include "kernels/normalisation_loops.hpp"
+#include "normalisation/normalisation_loops.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,9 +6,10 @@
 #include <numeric>
 #include <type_traits>
 
+#include "kernels/bfloat16_rounding.hpp"
 #include "kernels/cloned.hpp"
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 namespace {
 
 using c10::BFloat16;
@@ -73,20 +74,14 @@ VAE_DIST_INLINED A gradient_before(A dy, A z, Silu) {
   return dy * sigmoid * (1 + z * (1 - sigmoid));
 }
 
-// Rounds to T, to nearest and ties to even. For bfloat16 this leaves out the check for NaN that
-// costs a quarter of a loop's speed: the carry into the upper half can only make another number of
-// a NaN whose lower half is not zero. No NaN here has one: values of x and dy have none, the CPU's
-// own is 0xffc00000, the others are passed on, and numbers per channel went through
-// without_payload().
+// Rounds to T. No NaN here has a lower half: values of x and dy have none, the CPU's own is
+// 0xffc00000, the others are passed on, and numbers per channel went through without_payload().
 template <typename T, typename A>
 VAE_DIST_INLINED T stored(A value) {
-  if constexpr (std::is_same_v<T, BFloat16>) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    const std::uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
-    return BFloat16(static_cast<std::uint16_t>(rounded >> 16), BFloat16::from_bits());
-  } else {
+  if constexpr (std::is_same_v<T, BFloat16>)
+    return kernels::rounded(value);
+  else
     return value;
-  }
 }
 
 // A row of one or two cache lines is so short that the chain of additions from row to row limits
@@ -336,4 +331,4 @@ VAE_DIST_FOR_TYPES(BFloat16, Silu)
 #undef VAE_DIST_FOR_TYPES
 // NOLINTEND(bugprone-macro-parentheses, readability-non-const-parameter)
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation

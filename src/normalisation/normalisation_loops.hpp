@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 
 /// LeakyReLU; with a slope of 0 ReLU, with 1 no activation.
 struct Rectifier {
@@ -69,14 +69,14 @@ std::int64_t rows_in_a_block(std::int64_t channels);
 template <typename A, typename Add>
 void add_two_sums(std::int64_t rows, std::int64_t channels, const Add& add, double* total);
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation
 
 #include <algorithm>
 #include <vector>
 
 template <typename A, typename Add>
-void vae_dist::kernels::add_two_sums(std::int64_t rows, std::int64_t channels, const Add& add,
-                                     double* total) {
+void vae_dist::normalisation::add_two_sums(std::int64_t rows, std::int64_t channels, const Add& add,
+                                           double* total) {
   std::vector<A> some(static_cast<std::size_t>(2 * channels));
   for (std::int64_t r = 0; r < rows; r += kRowsOfASum) {
     std::fill(some.begin(), some.end(), A(0));

@@ -1,4 +1,4 @@
-#include "kernels/batch_norm_leaky_relu.hpp"
+#include "normalisation/batch_norm_leaky_relu.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/OpMathType.h>
@@ -9,9 +9,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/normalisation_loops.hpp"
+#include "normalisation/normalisation_loops.hpp"
 
-namespace vae_dist::kernels {
+namespace vae_dist::normalisation {
 namespace {
 
 using c10::BFloat16;
@@ -190,4 +190,4 @@ BatchNormGradients batch_norm_leaky_relu_backward(const at::Tensor& dy, const at
                 inverse_deviation, negative_slope);
 }
 
-}  // namespace vae_dist::kernels
+}  // namespace vae_dist::normalisation
