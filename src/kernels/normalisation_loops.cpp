@@ -138,16 +138,21 @@ VAE_DIST_INLINED void gradients_loop(const T* __restrict dy, const T* __restrict
                                      std::int64_t rows, std::int64_t channels,
                                      const A* __restrict scale, const A* __restrict offset,
                                      const A* __restrict mean, Activation activation,
-                                     A* __restrict sum, A* __restrict products) {
+                                     A* __restrict sum, A* __restrict products,
+                                     T* __restrict kept) {
+  constexpr bool kKeeps = keeps_gradient<T, Activation>;
   if (!has_short_rows<T>(channels)) {
-    for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels)
+    for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels) {
       for (std::int64_t c = 0; c < channels; ++c) {
         const A value = static_cast<A>(x[c]);
         const A dz =
             gradient_before(static_cast<A>(dy[c]), value * scale[c] + offset[c], activation);
         sum[c] += dz;
         products[c] += dz * (value - mean[c]);
+        if constexpr (kKeeps) kept[c] = dz;
       }
+      if constexpr (kKeeps) kept += channels;
+    }
     return;
   }
   for (std::int64_t first = 0; first < channels; first += kTile) {
@@ -157,14 +162,18 @@ VAE_DIST_INLINED void gradients_loop(const T* __restrict dy, const T* __restrict
       p[c] = products[first + c];
     }
     const T *row = x + first, *gradient = dy + first;
-    for (std::int64_t r = 0; r < rows; ++r, row += channels, gradient += channels)
+    T* place = kKeeps ? kept + first : nullptr;
+    for (std::int64_t r = 0; r < rows; ++r, row += channels, gradient += channels) {
       for (std::int64_t c = 0; c < kTile; ++c) {
         const A value = static_cast<A>(row[c]);
         const A dz = gradient_before(static_cast<A>(gradient[c]),
                                      value * scale[first + c] + offset[first + c], activation);
         s[c] += dz;
         p[c] += dz * (value - mean[first + c]);
+        if constexpr (kKeeps) place[c] = dz;
       }
+      if constexpr (kKeeps) place += channels;
+    }
     for (std::int64_t c = 0; c < kTile; ++c) {
       sum[first + c] = s[c];
       products[first + c] = p[c];
@@ -213,13 +222,14 @@ VAE_DIST_INLINED void normalise_loop(const T* x, std::int64_t rows, std::int64_t
 }
 
 template <typename T, typename Activation, typename A = Sums<T>>
-VAE_DIST_INLINED void input_gradient_rows(const T* __restrict dy, const T* __restrict x,
-                                          std::int64_t rows, std::int64_t channels,
-                                          const A* __restrict scale, const A* __restrict offset,
-                                          const A* __restrict mean, const A* __restrict constant,
-                                          const A* __restrict factor, Activation activation,
-                                          T* __restrict dx) {
+VAE_DIST_INLINED void input_gradient_rows(const T* dy, const T* __restrict x, std::int64_t rows,
+                                          std::int64_t channels, const A* __restrict scale,
+                                          const A* __restrict offset, const A* __restrict mean,
+                                          const A* __restrict constant, const A* __restrict factor,
+                                          Activation activation, T* dx) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels, dx += channels)
+  // dy may be dx, but no other values of it.
+#pragma GCC ivdep
     for (std::int64_t c = 0; c < channels; ++c) {
       const A value = static_cast<A>(x[c]);
       const A dz = gradient_before(static_cast<A>(dy[c]), value * scale[c] + offset[c], activation);
@@ -263,8 +273,9 @@ VAE_DIST_FOR_TYPE(BFloat16, float)
   VAE_DIST_VERSIONS(                                                                              \
       gradients_of,                                                                               \
       (const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale,         \
-       const A* offset, const A* mean, Activation activation, A* sum, A* products),               \
-      (dy, x, rows, channels, scale, offset, mean, activation, sum, products), gradients_loop)    \
+       const A* offset, const A* mean, Activation activation, A* sum, A* products, T* kept),      \
+      (dy, x, rows, channels, scale, offset, mean, activation, sum, products, kept),              \
+      gradients_loop)                                                                             \
   VAE_DIST_VERSIONS(                                                                              \
       input_gradient_of,                                                                          \
       (const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale,         \
@@ -301,8 +312,8 @@ void normalise(const T* x, std::int64_t rows, std::int64_t channels, const Sums<
 template <typename T, typename Activation>
 void add_gradients(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
                    const Sums<T>* scale, const Sums<T>* offset, const Sums<T>* mean,
-                   Activation activation, Sums<T>* sum, Sums<T>* products) {
-  gradients_of(dy, x, rows, channels, scale, offset, mean, activation, sum, products);
+                   Activation activation, Sums<T>* sum, Sums<T>* products, T* kept) {
+  gradients_of(dy, x, rows, channels, scale, offset, mean, activation, sum, products, kept);
 }
 
 template <typename T, typename Activation>
@@ -319,13 +330,13 @@ VAE_DIST_FOR_TYPE(double)
 VAE_DIST_FOR_TYPE(float)
 VAE_DIST_FOR_TYPE(BFloat16)
 #undef VAE_DIST_FOR_TYPE
-#define VAE_DIST_FOR_TYPES(T, Activation)                                                       \
-  template void normalise(const T*, std::int64_t, std::int64_t, const Sums<T>*, const Sums<T>*, \
-                          Activation, T*);                                                      \
-  template void add_gradients(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,   \
-                              const Sums<T>*, const Sums<T>*, Activation, Sums<T>*, Sums<T>*);  \
-  template void input_gradient(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,  \
-                               const Sums<T>*, const Sums<T>*, const Sums<T>*, const Sums<T>*,  \
+#define VAE_DIST_FOR_TYPES(T, Activation)                                                          \
+  template void normalise(const T*, std::int64_t, std::int64_t, const Sums<T>*, const Sums<T>*,    \
+                          Activation, T*);                                                         \
+  template void add_gradients(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,      \
+                              const Sums<T>*, const Sums<T>*, Activation, Sums<T>*, Sums<T>*, T*); \
+  template void input_gradient(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,     \
+                               const Sums<T>*, const Sums<T>*, const Sums<T>*, const Sums<T>*,     \
                                Activation, T*);
 VAE_DIST_FOR_TYPES(double, Rectifier)
 VAE_DIST_FOR_TYPES(float, Rectifier)
