@@ -12,8 +12,10 @@
 #include <functional>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "comm/tree_all_reduce.hpp"
 
@@ -23,6 +25,7 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLine = 64;      // bytes of a cache line
 constexpr std::int64_t kBlock = 1024;  // elements that are summed at a time, within the L1 cache
+constexpr base::Seconds kSpinTime{200e-6};     // before a waiting rank sleeps; it yields its core
 constexpr long kLookNanoseconds = 50'000'000;  // how often a waiting rank looks for an abort
 
 // A number of sums in shared memory, on which ranks of other processes can sleep. It wraps around.
@@ -39,12 +42,17 @@ void announce(Count& count, std::uint32_t value) {
 }
 
 void wait_until_reached(const Count& count, std::uint32_t value, const CpuCommunicator& ranks) {
+  const base::Stopwatch waiting;
   while (true) {
     const std::uint32_t seen = count.load(std::memory_order_acquire);
     if (static_cast<std::int32_t>(seen - value) >= 0) return;
     if (ranks.aborted())
       throw base::CommunicationFailure(
           "a sum over the ranks of this node was aborted because another rank failed");
+    if (waiting.elapsed() < kSpinTime) {
+      std::this_thread::yield();
+      continue;
+    }
     // Returns at once if the count has changed since it was read.
     const timespec look{0, kLookNanoseconds};
     futex(count, FUTEX_WAIT, seen, &look);
