@@ -3,8 +3,8 @@
 // copied. A vector of n bytes costs each rank n bytes of reading and n of writing, where an
 // all-reduce by messages copies every part twice more.
 //
-// A rank that waits for others sleeps until they wake it (futex(2)), because a rank that polls
-// takes its core from its own backward pass.
+// A rank that waits for others yields its core for a moment and then sleeps until they wake it
+// (futex(2)): one that went on polling would take the core from its own backward pass.
 #pragma once
 
 #include <cstddef>
