@@ -73,6 +73,12 @@ class CpuCommunicator : public Communicator {
   /// their sums in the order in which they started them.
   virtual std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer buffer) = 0;
 
+  /// Returns whether all ranks run on one node, so that they may share memory.
+  virtual bool on_one_node() const = 0;
+
+  /// Returns whether the ranks were aborted, as far as this one knows. Any thread may ask.
+  virtual bool aborted() const = 0;
+
   /// Makes another communicator of the same ranks. Messages of the two never mix. A collective.
   virtual std::unique_ptr<CpuCommunicator> duplicate() = 0;
 };

@@ -57,6 +57,8 @@ class LoggedCommunicator final : public CpuCommunicator {
     return std::make_unique<LoggedSum>(original_->start_all_reduce_sum(buffer), std::move(running));
   }
 
+  bool on_one_node() const override { return original_->on_one_node(); }
+  bool aborted() const override { return original_->aborted(); }
   std::unique_ptr<CpuCommunicator> duplicate() override { return original_->duplicate(); }
   void abort() noexcept override { original_->abort(); }
 

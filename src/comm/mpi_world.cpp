@@ -95,7 +95,8 @@ class PendingMpi final : public PendingCollective {
 
 class MpiCommunicator final : public CpuCommunicator {
  public:
-  MpiCommunicator(MPI_Comm original, int rank, int size) : rank_(rank), size_(size) {
+  MpiCommunicator(MPI_Comm original, int rank, int size, bool on_one_node)
+      : rank_(rank), size_(size), on_one_node_(on_one_node) {
     check_mpi(MPI_Comm_dup(original, &comm_), "MPI_Comm_dup");
     check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   }
@@ -157,8 +158,11 @@ class MpiCommunicator final : public CpuCommunicator {
     return std::make_unique<PendingMpi>(request);
   }
 
+  bool on_one_node() const override { return on_one_node_; }
+  bool aborted() const override { return aborted_; }
+
   std::unique_ptr<CpuCommunicator> duplicate() override {
-    return std::make_unique<MpiCommunicator>(comm_, rank_, size_);
+    return std::make_unique<MpiCommunicator>(comm_, rank_, size_, on_one_node_);
   }
 
   void abort() noexcept override { aborted_ = true; }
@@ -166,7 +170,8 @@ class MpiCommunicator final : public CpuCommunicator {
  private:
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_, size_;
-  bool aborted_ = false;
+  const bool on_one_node_;
+  std::atomic<bool> aborted_ = false;
 };
 
 // Each launcher sets one of these variables for its processes: Open MPI's mpirun, PMIx (srun
@@ -218,7 +223,7 @@ MpiWorld::~MpiWorld() {
 
 std::unique_ptr<CpuCommunicator> MpiWorld::make_communicator() const {
   if (!started_) return make_self_communicator();
-  return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_);
+  return std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, rank_, size_, local_size_ == size_);
 }
 
 std::unique_ptr<CpuCommunicator> MpiWorld::make_node_communicator() const {
@@ -226,7 +231,7 @@ std::unique_ptr<CpuCommunicator> MpiWorld::make_node_communicator() const {
   MPI_Comm node = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node),
             "MPI_Comm_split_type");
-  auto communicator = std::make_unique<MpiCommunicator>(node, local_rank_, local_size_);
+  auto communicator = std::make_unique<MpiCommunicator>(node, local_rank_, local_size_, true);
   MPI_Comm_free(&node);
   return communicator;
 }
@@ -237,7 +242,7 @@ std::unique_ptr<CpuCommunicator> MpiWorld::make_communicator_of_first(int ranks)
   check_mpi(MPI_Comm_split(MPI_COMM_WORLD, rank_ < ranks ? 0 : MPI_UNDEFINED, rank_, &first),
             "MPI_Comm_split");
   if (rank_ >= ranks) return nullptr;
-  auto communicator = std::make_unique<MpiCommunicator>(first, rank_, ranks);
+  auto communicator = std::make_unique<MpiCommunicator>(first, rank_, ranks, local_size_ == size_);
   MPI_Comm_free(&first);
   return communicator;
 }

@@ -43,16 +43,19 @@ base::BadInput refusal(std::size_t bytes, const std::string& why) {
                                    " MiB of memory for the ranks of this node to share: ", why));
 }
 
-void reserve(const Descriptor& memory, std::size_t bytes) {
-  const int error = ::posix_fallocate(memory.get(), 0, static_cast<off_t>(bytes));
+void set_size(const Descriptor& memory, std::size_t bytes, bool reserve) {
+  const auto length = static_cast<off_t>(bytes);
+  const int error = reserve ? ::posix_fallocate(memory.get(), 0, length)
+                    : ::ftruncate(memory.get(), length) == 0 ? 0
+                                                             : errno;
   if (error != 0) throw refusal(bytes, std::strerror(error));
 }
 
-Descriptor unnamed_memory(std::size_t bytes) {
+Descriptor unnamed_memory(std::size_t bytes, bool reserve) {
   Descriptor memory(::memfd_create("vae_dist", MFD_CLOEXEC));
   if (memory.get() < 0)
     throw base::Failure(base::text("memfd_create failed: ", std::strerror(errno)));
-  reserve(memory, bytes);
+  set_size(memory, bytes, reserve);
   return memory;
 }
 
@@ -64,12 +67,12 @@ fs::path name_in(const fs::path& folder) {
   return folder / name.str();
 }
 
-Descriptor named_memory(const fs::path& file, std::size_t bytes) {
+Descriptor named_memory(const fs::path& file, std::size_t bytes, bool reserve) {
   Descriptor memory(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (memory.get() < 0)
     throw refusal(bytes, base::text(file.parent_path().string(), ": ", std::strerror(errno)));
   try {
-    reserve(memory, bytes);
+    set_size(memory, bytes, reserve);
   } catch (...) {
     ::unlink(file.c_str());
     throw;
@@ -130,7 +133,7 @@ Shared share(CpuCommunicator& node, std::size_t bytes, const SharingWays& ways) 
   }
   if (ways.descriptor) {
     const bool shared = attempt([&] {
-                          Descriptor memory = unnamed_memory(bytes);
+                          Descriptor memory = unnamed_memory(bytes, ways.reserve);
                           std::string place =
                               base::text("/proc/", ::getpid(), "/fd/", memory.get());
                           return std::pair(std::move(memory), std::move(place));
@@ -140,7 +143,7 @@ Shared share(CpuCommunicator& node, std::size_t bytes, const SharingWays& ways) 
   for (const fs::path& folder : ways.folders) {
     const auto [shared, place] = attempt([&] {
       const fs::path file = name_in(folder);
-      return std::pair(named_memory(file, bytes), file.string());
+      return std::pair(named_memory(file, bytes, ways.reserve), file.string());
     });
     if (first && !place.empty()) ::unlink(place.c_str());
     if (shared) return out;
@@ -167,8 +170,8 @@ bool can_share_memory(CpuCommunicator& node, std::size_t bytes, const SharingWay
   // Sharing through a descriptor is limited only by memory, so a small probe is enough. A directory
   // has a limit of its own, so the probe has the full size.
   constexpr std::size_t kProbeBytes = 4096;
-  return (ways.descriptor && shares(kProbeBytes, {true, {}})) ||
-         shares(bytes, {false, ways.folders});
+  return (ways.descriptor && shares(kProbeBytes, {true, {}, ways.reserve})) ||
+         shares(bytes, {false, ways.folders, ways.reserve});
 }
 
 NodeMemory::NodeMemory(CpuCommunicator& node, CpuCommunicator& all, std::size_t bytes,
@@ -183,7 +186,8 @@ NodeMemory::NodeMemory(CpuCommunicator& node, CpuCommunicator& all, std::size_t 
   agree(all, [&] {
     // MAP_POPULATE: a page fault for every 4 KiB would cost more than decoding an image into the
     // memory.
-    void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+    const int populate = ways.reserve ? MAP_POPULATE : 0;
+    void* const mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | populate,
                                 shared.memory.get(), 0);
     if (mapped == MAP_FAILED)
       throw base::Failure(

@@ -18,6 +18,9 @@ struct SharingWays {
   /// Tried next, in turn: a file in one of these directories, removed as soon as all ranks have
   /// opened it. The directory must have room and be visible to all ranks.
   std::vector<std::filesystem::path> folders;
+  /// False: the memory is not reserved when it is created. Its pages come into being when a rank
+  /// first writes them, on the NUMA node of that rank, as those of a process's own memory do.
+  bool reserve = true;
 };
 
 /// Returns the default: descriptors, then /dev/shm, then the directory for temporary files.
@@ -28,9 +31,9 @@ SharingWays default_sharing_ways();
 bool can_share_memory(CpuCommunicator& node, std::size_t bytes,
                       const SharingWays& ways = default_sharing_ways());
 
-/// A block of memory that the ranks of a node share. It is filled with zeros and reserved
-/// completely when it is created, so using it cannot fail. A rank that is killed leaves nothing
-/// behind.
+/// A block of memory that the ranks of a node share. It is filled with zeros and, unless
+/// the ways say otherwise, reserved completely when it is created, so using it cannot fail. A rank
+/// that is killed leaves nothing behind.
 class NodeMemory {
  public:
   /// `node`: the ranks of this node (a single rank, threads or processes). `all`: the ranks of all

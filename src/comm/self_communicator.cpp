@@ -27,6 +27,8 @@ class SelfCommunicator final : public CpuCommunicator {
   std::unique_ptr<PendingCollective> start_all_reduce_sum(Buffer) override {
     return std::make_unique<Finished>();
   }
+  bool on_one_node() const override { return true; }
+  bool aborted() const override { return false; }
   std::unique_ptr<CpuCommunicator> duplicate() override {
     return std::make_unique<SelfCommunicator>();
   }

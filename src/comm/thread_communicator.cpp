@@ -61,6 +61,11 @@ class Meeting {
     return others_.emplace_back(std::make_shared<Meeting>(size_));
   }
 
+  bool is_broken() {
+    const std::lock_guard lock(mutex_);
+    return broken_;
+  }
+
   void give_up() noexcept {
     const std::lock_guard lock(mutex_);
     broken_ = true;
@@ -135,6 +140,9 @@ class ThreadCommunicator final : public CpuCommunicator {
     };
     return std::make_unique<Deferred>(*this, buffer);
   }
+
+  bool on_one_node() const override { return true; }
+  bool aborted() const override { return meeting_->is_broken(); }
 
   std::unique_ptr<CpuCommunicator> duplicate() override {
     // All ranks get the new meeting of rank 0: they copy its pointer while rank 0 still holds it.

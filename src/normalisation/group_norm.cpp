@@ -216,7 +216,8 @@ GroupNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at:
           const std::int64_t at = (block.first + row) * shape.channels;
           add_gradients(gradients + at, values + at, rows, shape.channels,
                         affine.scale.of(block.sample), affine.offset.of(block.sample),
-                        mean_of_channel.of(block.sample), activation, of_gradients, of_products);
+                        mean_of_channel.of(block.sample), activation, of_gradients, of_products,
+                        dx + at);
         },
         sums.of(block));
   };
@@ -243,10 +244,17 @@ GroupNormGradients backward(const at::Tensor& dy, const at::Tensor& x, const at:
   };
   const auto apply = [&](const Block& block) {
     const std::int64_t at = block.first * shape.channels;
-    input_gradient(gradients + at, values + at, block.positions, shape.channels,
-                   affine.scale.of(block.sample), affine.offset.of(block.sample),
-                   mean_of_channel.of(block.sample), constant.of(block.sample),
-                   factor.of(block.sample), activation, dx + at);
+    const auto from = [&](const T* before, auto act) {
+      input_gradient(before + at, values + at, block.positions, shape.channels,
+                     affine.scale.of(block.sample), affine.offset.of(block.sample),
+                     mean_of_channel.of(block.sample), constant.of(block.sample),
+                     factor.of(block.sample), act, dx + at);
+    };
+    if constexpr (keeps_gradient<T, Activation>) {
+      from(dx, Rectifier{1});  // the sums have left the gradient before the activation there
+    } else {
+      from(gradients, activation);
+    }
   };
   in_two_passes(shape, sum, finish, apply);
 

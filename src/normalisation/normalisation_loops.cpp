@@ -1,13 +1,12 @@
 #include "normalisation/normalisation_loops.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <numeric>
-#include <type_traits>
 
 #include "kernels/bfloat16_rounding.hpp"
 #include "kernels/cloned.hpp"
+#include "kernels/exponential.hpp"
 
 namespace vae_dist::normalisation {
 namespace {
@@ -18,41 +17,6 @@ constexpr std::int64_t kBlockValues = 1 << 16;
 
 // The widest vector of any version, in values; and the longest line of joined rows.
 constexpr std::int64_t kVector = 32, kLongestLine = 1024;
-
-// The exponential series up to r^degree: 1 + r + r^2 / 2! + ...
-template <typename A, int degree>
-constexpr std::array<A, degree + 1> exponential_series() {
-  std::array<A, degree + 1> terms{};
-  double factorial = 1;
-  for (int k = 0; k <= degree; factorial *= ++k)
-    terms[static_cast<std::size_t>(k)] = static_cast<A>(1 / factorial);
-  return terms;
-}
-
-// exp(x) = 2^n * exp(r), where r = x - n * ln 2 and |r| <= ln(2) / 2. Adding 1.5 * 2^(digits)
-// rounds to an integer, which then stands in the lowest bits of the sum. Beyond `kLimit` the
-// results only have to stay finite and small or large.
-template <typename A>
-VAE_DIST_INLINED A exponential(A x) {
-  constexpr bool kSingle = std::is_same_v<A, float>;
-  using Bits = std::conditional_t<kSingle, std::uint32_t, std::uint64_t>;
-  constexpr int kDigits = kSingle ? 23 : 52;
-  constexpr A kLimit = kSingle ? 80 : 700;
-  constexpr A kRounding = 3 * static_cast<A>(std::uint64_t{1} << (kDigits - 1));
-  // The higher digits of ln 2 end in zeros, so that n times them is exact.
-  constexpr A kHigh = kSingle ? static_cast<A>(0x1.62e4p-1) : static_cast<A>(0x1.62e42fefap-1),
-              kLow = static_cast<A>(0x1.62e42fefa39ef35793c7673007e5ep-1L -
-                                    static_cast<long double>(kHigh));
-  x = x < -kLimit ? -kLimit : x;
-  x = x > kLimit ? kLimit : x;
-  const A rounded = x * static_cast<A>(1.4426950408889634) + kRounding, n = rounded - kRounding;
-  const A r = x - n * kHigh - n * kLow;
-  constexpr int kDegree = kSingle ? 7 : 13;
-  constexpr std::array<A, kDegree + 1> kSeries = exponential_series<A, kDegree>();
-  A series = kSeries[kDegree];
-  for (std::size_t k = kDegree; k-- > 0;) series = series * r + kSeries[k];
-  return std::bit_cast<A>(std::bit_cast<Bits>(series) + (std::bit_cast<Bits>(rounded) << kDigits));
-}
 
 template <typename A>
 VAE_DIST_INLINED A activated(A z, Rectifier rectifier) {
@@ -133,16 +97,21 @@ VAE_DIST_INLINED void gradients_loop(const T* __restrict dy, const T* __restrict
                                      std::int64_t rows, std::int64_t channels,
                                      const A* __restrict scale, const A* __restrict offset,
                                      const A* __restrict mean, Activation activation,
-                                     A* __restrict sum, A* __restrict products) {
+                                     A* __restrict sum, A* __restrict products,
+                                     T* __restrict kept) {
+  constexpr bool kKeeps = keeps_gradient<T, Activation>;
   if (!has_short_rows<T>(channels)) {
-    for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels)
+    for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels) {
       for (std::int64_t c = 0; c < channels; ++c) {
         const A value = static_cast<A>(x[c]);
         const A dz =
             gradient_before(static_cast<A>(dy[c]), value * scale[c] + offset[c], activation);
         sum[c] += dz;
         products[c] += dz * (value - mean[c]);
+        if constexpr (kKeeps) kept[c] = dz;
       }
+      if constexpr (kKeeps) kept += channels;
+    }
     return;
   }
   for (std::int64_t first = 0; first < channels; first += kTile) {
@@ -152,14 +121,18 @@ VAE_DIST_INLINED void gradients_loop(const T* __restrict dy, const T* __restrict
       p[c] = products[first + c];
     }
     const T *row = x + first, *gradient = dy + first;
-    for (std::int64_t r = 0; r < rows; ++r, row += channels, gradient += channels)
+    T* place = kKeeps ? kept + first : nullptr;
+    for (std::int64_t r = 0; r < rows; ++r, row += channels, gradient += channels) {
       for (std::int64_t c = 0; c < kTile; ++c) {
         const A value = static_cast<A>(row[c]);
         const A dz = gradient_before(static_cast<A>(gradient[c]),
                                      value * scale[first + c] + offset[first + c], activation);
         s[c] += dz;
         p[c] += dz * (value - mean[first + c]);
+        if constexpr (kKeeps) place[c] = dz;
       }
+      if constexpr (kKeeps) place += channels;
+    }
     for (std::int64_t c = 0; c < kTile; ++c) {
       sum[first + c] = s[c];
       products[first + c] = p[c];
@@ -208,13 +181,14 @@ VAE_DIST_INLINED void normalise_loop(const T* x, std::int64_t rows, std::int64_t
 }
 
 template <typename T, typename Activation, typename A = Sums<T>>
-VAE_DIST_INLINED void input_gradient_rows(const T* __restrict dy, const T* __restrict x,
-                                          std::int64_t rows, std::int64_t channels,
-                                          const A* __restrict scale, const A* __restrict offset,
-                                          const A* __restrict mean, const A* __restrict constant,
-                                          const A* __restrict factor, Activation activation,
-                                          T* __restrict dx) {
+VAE_DIST_INLINED void input_gradient_rows(const T* dy, const T* __restrict x, std::int64_t rows,
+                                          std::int64_t channels, const A* __restrict scale,
+                                          const A* __restrict offset, const A* __restrict mean,
+                                          const A* __restrict constant, const A* __restrict factor,
+                                          Activation activation, T* dx) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, dy += channels, dx += channels)
+  // dy may be dx, but no other values of it.
+#pragma GCC ivdep
     for (std::int64_t c = 0; c < channels; ++c) {
       const A value = static_cast<A>(x[c]);
       const A dz = gradient_before(static_cast<A>(dy[c]), value * scale[c] + offset[c], activation);
@@ -258,8 +232,9 @@ VAE_DIST_FOR_TYPE(BFloat16, float)
   VAE_DIST_VERSIONS(                                                                              \
       gradients_of,                                                                               \
       (const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale,         \
-       const A* offset, const A* mean, Activation activation, A* sum, A* products),               \
-      (dy, x, rows, channels, scale, offset, mean, activation, sum, products), gradients_loop)    \
+       const A* offset, const A* mean, Activation activation, A* sum, A* products, T* kept),      \
+      (dy, x, rows, channels, scale, offset, mean, activation, sum, products, kept),              \
+      gradients_loop)                                                                             \
   VAE_DIST_VERSIONS(                                                                              \
       input_gradient_of,                                                                          \
       (const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const A* scale,         \
@@ -296,8 +271,8 @@ void normalise(const T* x, std::int64_t rows, std::int64_t channels, const Sums<
 template <typename T, typename Activation>
 void add_gradients(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
                    const Sums<T>* scale, const Sums<T>* offset, const Sums<T>* mean,
-                   Activation activation, Sums<T>* sum, Sums<T>* products) {
-  gradients_of(dy, x, rows, channels, scale, offset, mean, activation, sum, products);
+                   Activation activation, Sums<T>* sum, Sums<T>* products, T* kept) {
+  gradients_of(dy, x, rows, channels, scale, offset, mean, activation, sum, products, kept);
 }
 
 template <typename T, typename Activation>
@@ -314,13 +289,13 @@ VAE_DIST_FOR_TYPE(double)
 VAE_DIST_FOR_TYPE(float)
 VAE_DIST_FOR_TYPE(BFloat16)
 #undef VAE_DIST_FOR_TYPE
-#define VAE_DIST_FOR_TYPES(T, Activation)                                                       \
-  template void normalise(const T*, std::int64_t, std::int64_t, const Sums<T>*, const Sums<T>*, \
-                          Activation, T*);                                                      \
-  template void add_gradients(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,   \
-                              const Sums<T>*, const Sums<T>*, Activation, Sums<T>*, Sums<T>*);  \
-  template void input_gradient(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,  \
-                               const Sums<T>*, const Sums<T>*, const Sums<T>*, const Sums<T>*,  \
+#define VAE_DIST_FOR_TYPES(T, Activation)                                                          \
+  template void normalise(const T*, std::int64_t, std::int64_t, const Sums<T>*, const Sums<T>*,    \
+                          Activation, T*);                                                         \
+  template void add_gradients(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,      \
+                              const Sums<T>*, const Sums<T>*, Activation, Sums<T>*, Sums<T>*, T*); \
+  template void input_gradient(const T*, const T*, std::int64_t, std::int64_t, const Sums<T>*,     \
+                               const Sums<T>*, const Sums<T>*, const Sums<T>*, const Sums<T>*,     \
                                Activation, T*);
 VAE_DIST_FOR_TYPES(double, Rectifier)
 VAE_DIST_FOR_TYPES(float, Rectifier)

@@ -36,13 +36,24 @@ template <typename T, typename Activation>
 void normalise(const T* x, std::int64_t rows, std::int64_t channels, const Sums<T>* scale,
                const Sums<T>* offset, Activation activation, T* y);
 
-/// Adds to `sum` dz, the gradient before the activation, and to `products` dz * (x - mean).
+/// Adds to `sum` dz, the gradient before the activation, and to `products` dz * (x - mean). Writes
+/// dz to `kept` if keeps_gradient<T, Activation>.
 template <typename T, typename Activation>
 void add_gradients(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
                    const Sums<T>* scale, const Sums<T>* offset, const Sums<T>* mean,
-                   Activation activation, Sums<T>* sum, Sums<T>* products);
+                   Activation activation, Sums<T>* sum, Sums<T>* products, T* kept = nullptr);
 
-/// dx = scale * dz - constant - (x - mean) * factor
+/// Whether it is worth keeping dz rather than computing it again: an exponential and a division
+/// cost more than writing and reading a number, a comparison does not. In bfloat16 dz would be
+/// rounded.
+template <typename T, typename Activation>
+inline constexpr bool keeps_gradient = false;
+template <>
+inline constexpr bool keeps_gradient<float, Silu> = true;
+template <>
+inline constexpr bool keeps_gradient<double, Silu> = true;
+
+/// dx = scale * dz - constant - (x - mean) * factor. dx may be dy.
 template <typename T, typename Activation>
 void input_gradient(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
                     const Sums<T>* scale, const Sums<T>* offset, const Sums<T>* mean,

@@ -1,6 +1,7 @@
 // The Bernoulli likelihood of values 0 and 1; the decoder outputs the logits.
 #include <ATen/ATen.h>
 
+#include "model/bernoulli_loss.hpp"
 #include "model/likelihood.hpp"
 
 namespace vae_dist::objective {
@@ -15,10 +16,7 @@ class Bernoulli : public model::Likelihood {
 
   at::Tensor negative_log(const model::Decoded& decoded,
                           const model::Sample& sample) const override {
-    return at::binary_cross_entropy_with_logits(decoded.output, sample.x, {}, {},
-                                                at::Reduction::None)
-        .flatten(1)
-        .sum(1);
+    return model::bernoulli_loss(decoded.output, sample.x);
   }
 
   at::Tensor negative_log_of_pairs(const model::Decoded& decoded,

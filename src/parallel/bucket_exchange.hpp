@@ -14,6 +14,7 @@
 #include "comm/communicator.hpp"
 #include "comm/cpu_all_reduce.hpp"
 #include "comm/nccl_communicator.hpp"
+#include "comm/node_sum.hpp"
 #include "device/progress_marks.hpp"
 
 namespace vae_dist::parallel {
@@ -43,9 +44,12 @@ struct ExchangeLog {
 };
 
 /// Makes an exchange whose thread sums one bucket after the other through `comm`, which nothing
-/// else may use meanwhile. A log entry lasts as long as its sum.
-std::unique_ptr<BucketExchange> make_cpu_exchange(comm::CpuCommunicator& comm, comm::SumOrder order,
-                                                  const ExchangeLog& log);
+/// else may use meanwhile. With `node_sum`, whose ranks are those of `comm`, it sums there what is
+/// sent exactly: whatever the order, the bits are those of a fixed tree. A log entry lasts as long
+/// as its sum.
+std::unique_ptr<BucketExchange> make_cpu_exchange(
+    comm::CpuCommunicator& comm, comm::SumOrder order, const ExchangeLog& log,
+    std::shared_ptr<comm::NodeSum> node_sum = nullptr);
 
 /// Makes an exchange that runs collectives on `stream` (the cudaStream_t of `comm`), which events
 /// order with the device's current stream. With Wire::bf16 NCCL rounds after every addition; the

@@ -14,8 +14,11 @@ namespace {
 
 class CpuExchange final : public BucketExchange {
  public:
-  CpuExchange(comm::CpuCommunicator& comm, comm::SumOrder order, const ExchangeLog& log)
-      : comm_(comm), order_(order), log_(log), thread_([this] { exchange_in_order(); }) {}
+  CpuExchange(comm::CpuCommunicator& comm, comm::SumOrder order, const ExchangeLog& log,
+              std::shared_ptr<comm::NodeSum> node_sum)
+      : comm_(comm), order_(order), log_(log), node_sum_(std::move(node_sum)), thread_([this] {
+          exchange_in_order();
+        }) {}
 
   ~CpuExchange() override {
     {
@@ -62,7 +65,11 @@ class CpuExchange final : public BucketExchange {
       std::exception_ptr error;
       try {
         const auto running = log_.log.begin(log_.label + ": " + job.what, job.bucket.bytes());
-        comm::all_reduce_on_cpu(comm_, job.bucket, order_, job.wire, scratch_);
+        if (node_sum_ && job.wire == comm::Wire::exact) {
+          node_sum_->sum(job.bucket);
+        } else {
+          comm::all_reduce_on_cpu(comm_, job.bucket, order_, job.wire, scratch_);
+        }
       } catch (...) {
         error = std::current_exception();
       }
@@ -76,6 +83,7 @@ class CpuExchange final : public BucketExchange {
   comm::CpuCommunicator& comm_;
   const comm::SumOrder order_;
   const ExchangeLog log_;
+  const std::shared_ptr<comm::NodeSum> node_sum_;
   std::vector<std::byte> scratch_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -89,8 +97,9 @@ class CpuExchange final : public BucketExchange {
 }  // namespace
 
 std::unique_ptr<BucketExchange> make_cpu_exchange(comm::CpuCommunicator& comm, comm::SumOrder order,
-                                                  const ExchangeLog& log) {
-  return std::make_unique<CpuExchange>(comm, order, log);
+                                                  const ExchangeLog& log,
+                                                  std::shared_ptr<comm::NodeSum> node_sum) {
+  return std::make_unique<CpuExchange>(comm, order, log, std::move(node_sum));
 }
 
 }  // namespace vae_dist::parallel

@@ -7,6 +7,8 @@
 
 #include "base/attempt.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
+#include "comm/agreement.hpp"
 #include "parallel/tensor_buffer.hpp"
 
 namespace vae_dist::step {
@@ -34,7 +36,8 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicat
     out.statistics_comm = std::move(statistics_comm);
   } else {
     auto gradient_comm = all_ranks.duplicate();
-    out.gradients = parallel::make_cpu_exchange(*gradient_comm, options.order, gradients);
+    out.gradients =
+        parallel::make_cpu_exchange(*gradient_comm, options.order, gradients, memory.node_sum());
     out.gradient_comm = std::move(gradient_comm);
     if (!options.statistics) return out;
     auto statistics_comm = all_ranks.duplicate();
@@ -69,7 +72,9 @@ GradientMemory::GradientMemory(const device::DeviceChoice& device, comm::SumOrde
                                comm::CpuCommunicator& all_ranks)
     : all_ranks_(all_ranks),
       wanted_(device.backend == device::Backend::nccl && order == comm::SumOrder::fast &&
-              comm::nccl_version_code() >= kRegisters) {}
+              comm::nccl_version_code() >= kRegisters),
+      shared_(device.backend != device::Backend::nccl && device.device.is_cpu() &&
+              all_ranks.size() > 1 && all_ranks.on_one_node()) {}
 
 at::Tensor GradientMemory::zeros(std::int64_t count, const at::TensorOptions& options) {
   if (wanted_) {
@@ -79,6 +84,17 @@ at::Tensor GradientMemory::zeros(std::int64_t count, const at::TensorOptions& op
       at::Tensor tensor = tensor_in(std::move(memory), count, options);
       memory_ = parallel::buffer_of(tensor);
       return tensor;
+    }
+  }
+  if (shared_) {
+    try {
+      node_sum_ = std::make_shared<comm::NodeSum>(
+          all_ranks_, static_cast<std::size_t>(count) * options.dtype().itemsize());
+      return at::from_blob(
+                 node_sum_->data(), {count}, [owner = node_sum_](void*) {}, options)
+          .zero_();
+    } catch (const comm::AgreedError& error) {  // on all ranks
+      log::info(base::text("gradients are summed by messages: ", error.what()));
     }
   }
   return at::zeros({count}, options);

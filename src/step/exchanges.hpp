@@ -1,5 +1,5 @@
 // The exchanges of gradients and batch-norm statistics of a rank, and the memory of the gradients,
-// which is registered with NCCL if possible.
+// which is registered with NCCL, or shared by the ranks of a node, if possible.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +8,7 @@
 
 #include "comm/communicator.hpp"
 #include "comm/nccl_communicator.hpp"
+#include "comm/node_sum.hpp"
 #include "device/device_choice.hpp"
 #include "parallel/bucket_exchange.hpp"
 
@@ -18,6 +19,10 @@ namespace vae_dist::step {
 /// the same offsets. Either all ranks have such memory or none, so they agree on each step towards
 /// it. If a step fails, gradients use ordinary device memory, and NCCL copies. So does the tree
 /// sum, whose sends and receives have a separate buffer on one side.
+///
+/// On the CPU, if all ranks are on one node, the gradients are in memory that they share, where
+/// they are summed without messages (comm/node_sum.hpp). If they cannot share memory, they use
+/// ordinary memory and messages.
 class GradientMemory {
  public:
   /// Not a collective. `all_ranks` outlives it.
@@ -25,19 +30,23 @@ class GradientMemory {
                  comm::CpuCommunicator& all_ranks);
 
   /// Returns [count] zeros on the device; to be called once. A collective on `all_ranks` if NCCL
-  /// exchanges the gradients.
+  /// exchanges the gradients, or if the ranks are on one node without GPUs.
   at::Tensor zeros(std::int64_t count, const at::TensorOptions& options);
 
   /// Registers the memory with `comm`, on all ranks or on none, and logs the kind of memory in use.
   /// A collective on `all_ranks`.
   void register_with(comm::NcclCommunicator& comm);
 
+  /// Returns where ranks of one node sum on the CPU, or null.
+  std::shared_ptr<comm::NodeSum> node_sum() const { return node_sum_; }
+
  private:
   bool everybody(bool mine);
 
   comm::CpuCommunicator& all_ranks_;
-  bool wanted_;
-  comm::Buffer memory_;  // empty: ordinary memory
+  bool wanted_, shared_;  // by NCCL; by the ranks of a node
+  comm::Buffer memory_;   // empty: not from NCCL
+  std::shared_ptr<comm::NodeSum> node_sum_;
 };
 
 /// The exchanges of a rank; null with a single rank, and that of statistics unless it is wanted.

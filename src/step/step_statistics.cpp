@@ -45,14 +45,16 @@ StepStatistics::StepStatistics(std::vector<model::BatchNorm> layers, model::Like
 }
 
 // The layers write (1 - momentum) * old + momentum * new with momentum 1, so an old NaN would stay.
-void StepStatistics::begin_step() { latest_.flat().zero_(); }
+void StepStatistics::begin_step() {
+  if (!layers_.empty()) latest_.flat().zero_();
+}
 
 void StepStatistics::add(const objective::LossTerms& loss, double weight) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> all = {loss.loss, loss.reconstruction, loss.kld};
   all.insert(all.end(), loss.extra_terms.begin(), loss.extra_terms.end());
   terms().add_(at::stack(all), weight);
-  sums_.slice(0, term_count()).add_(latest_.flat(), weight);
+  if (!layers_.empty()) sums_.slice(0, term_count()).add_(latest_.flat(), weight);
 }
 
 std::int64_t StepStatistics::term_count() const {
@@ -61,8 +63,7 @@ std::int64_t StepStatistics::term_count() const {
 
 at::Tensor StepStatistics::terms() const { return sums_.slice(0, 0, term_count()); }
 
-void StepStatistics::blend_into_running(const at::Tensor& skip) {
-  const at::NoGradGuard no_grad;
+void StepStatistics::blend_layers(const at::Tensor& skip) {
   const at::Tensor& running = running_.flat();
   at::Tensor batch = sums_.slice(0, term_count());
   if (leaves_out_) batch = batch + left_out_.flat();
@@ -72,7 +73,12 @@ void StepStatistics::blend_into_running(const at::Tensor& skip) {
   const at::Tensor counted = (1 - skip).to(at::kLong).squeeze();
   std::vector<at::Tensor> counts;
   for (model::BatchNorm& layer : layers_) counts.push_back(layer->num_batches_tracked);
-  if (!counts.empty()) at::_foreach_add_(counts, counted);
+  at::_foreach_add_(counts, counted);
+}
+
+void StepStatistics::blend_into_running(const at::Tensor& skip) {
+  const at::NoGradGuard no_grad;
+  if (!layers_.empty()) blend_layers(skip);
 
   // A frozen likelihood stays in evaluation mode during training.
   if (const auto error = objective_.squared_error_term(); error && likelihood_.is_training())

@@ -45,6 +45,7 @@ class StepStatistics {
   void blend_into_running(const at::Tensor& skip);
 
  private:
+  void blend_layers(const at::Tensor& skip);
   std::int64_t term_count() const;
 
   std::vector<model::BatchNorm> layers_;

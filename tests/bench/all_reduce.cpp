@@ -1,10 +1,11 @@
 // Compares our all-reduces with MPI_Allreduce on the same buffers, in turns, in one run:
 //   mpirun -np 2 build/tests/bench/bench_all_reduce [turns]
 // Prints the median time of each and the ratio of MPI's time to it (above 1: ours is faster). bf16
-// moves half the bytes.
+// moves half the bytes; "shared" sums in memory that the ranks of a node share.
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -12,16 +13,20 @@
 #include "bench/over_ranks.hpp"
 #include "comm/cpu_all_reduce.hpp"
 #include "comm/mpi_world.hpp"
+#include "comm/node_sum.hpp"
 
 namespace {
 
 using namespace vae_dist;
 using namespace vae_dist::bench;
 
+constexpr std::size_t kMostBytes = 25 << 20;
+
 struct Contestant {
   const char* name;
   std::function<void(comm::Buffer)> sum;
   std::vector<double> seconds;
+  void* own = nullptr;  // memory of its own that it sums, or null
 };
 
 double timed(comm::CpuCommunicator& comm, const Contestant& contestant, comm::Buffer buffer) {
@@ -59,6 +64,13 @@ int main(int argc, char** argv) {
                          },
                          {}});
 
+  std::unique_ptr<comm::NodeSum> node_sum;
+  if (comm->on_one_node()) {
+    node_sum = std::make_unique<comm::NodeSum>(*comm, kMostBytes);
+    contestants.push_back(
+        {"shared", [&](comm::Buffer buffer) { node_sum->sum(buffer); }, {}, node_sum->data()});
+  }
+
   if (world.rank() == 0) {
     std::printf("%4s", "MiB");
     for (const Contestant& contestant : contestants) std::printf("  %20s", contestant.name);
@@ -71,8 +83,10 @@ int main(int argc, char** argv) {
     for (Contestant& contestant : contestants) contestant.seconds.clear();
     for (int turn = 0; turn <= turns; ++turn)
       for (Contestant& contestant : contestants) {
-        std::fill(values.begin(), values.end(), 1.0F);
-        const double seconds = timed(*comm, contestant, buffer);
+        comm::Buffer summed = buffer;
+        if (contestant.own) summed.data = contestant.own;
+        std::fill_n(static_cast<float*>(summed.data), summed.count, 1.0F);
+        const double seconds = timed(*comm, contestant, summed);
         if (turn > 0) contestant.seconds.push_back(seconds);  // the first turn has cold buffers
       }
     if (world.rank() != 0) continue;

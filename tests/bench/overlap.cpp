@@ -1,8 +1,9 @@
 // Measures what the gradient exchange costs a training step: VanillaVAE 64x64x3, 64 images per
 // rank, fp32, one thread per rank, in turns in one run:
-//   mpirun -np 2 --bind-to core build/tests/bench/bench_overlap [rounds]
-// Compares steps without any exchange, steps that start the all-reduce after backward, and steps
-// that overlap it with backward, with several bucket sizes.
+//   mpirun -np 2 --bind-to core build/tests/bench/bench_overlap [rounds] [regular expression]
+// The expression selects among the kinds of exchange by name. Compares steps without any exchange,
+// steps that start the all-reduce after backward, and steps that overlap it with backward, with
+// several bucket sizes; in memory that the ranks share, if they are on one node, and by messages.
 //
 // The time that a rank waits in finish() has two parts: until the slower ranks have computed, and
 // until the exchange is done. The shortest wait in a round consists of the second part only.
@@ -13,6 +14,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <regex>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +23,7 @@
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
 #include "comm/mpi_world.hpp"
+#include "comm/node_sum.hpp"
 #include "step/make_model.hpp"
 #include "step/training_step.hpp"
 
@@ -29,6 +33,7 @@ using namespace vae_dist;
 using namespace vae_dist::bench;
 
 constexpr std::int64_t kBatch = 64, kMiB = 1 << 20;
+constexpr std::size_t kGradientBytes = 32 * kMiB;  // room for those of the model
 constexpr double kLearningRate = 1e-4, kKldFactor = 0.00025;
 
 // Delays all buckets until the end of backward.
@@ -77,14 +82,16 @@ class Trainer {
   Trainer(std::string name, const config::Config& config, int ranks,
           std::unique_ptr<comm::CpuCommunicator> comm,
           std::unique_ptr<parallel::BucketExchange> exchange,
-          const parallel::ReducerOptions& options)
+          const parallel::ArenaMemory& gradient_memory, const parallel::ReducerOptions& options)
       : name_(std::move(name)),
         comm_(std::move(comm)),
         model_(step::make_model(config, {3, 64, 64})),
         objective_(objective::ObjectiveOptions{}, *model_),
-        part_({.parameters = step::trained_parameters(*model_),
+        part_({.name = {},
+               .parameters = step::trained_parameters(*model_),
                .optimizer = config.train.optimizer,
-               .channels_last = config.train.channels_last}),
+               .channels_last = config.train.channels_last,
+               .gradient_memory = gradient_memory}),
         statistics_(model_->batch_norms(), model_->likelihood(), objective_,
                     part_.parameters().values().options()),
         step_({*model_, objective_, statistics_, {&part_}}, step_options(ranks)) {
@@ -132,29 +139,50 @@ parallel::ReducerOptions with_caps(double first_mib, double mib) {
 }
 
 Trainers make_trainers(const config::Config& config, comm::CpuCommunicator& all_ranks,
-                       comm::CollectiveLog& log) {
+                       comm::CollectiveLog& log, const std::string& names) {
   Trainers trainers;
   trainers.push_back(std::make_unique<Trainer>("no exchange", config, all_ranks.size(), nullptr,
-                                               nullptr, parallel::ReducerOptions{}));
+                                               nullptr, parallel::ordinary_memory,
+                                               parallel::ReducerOptions{}));
+  const std::regex wanted(names);
   const auto add = [&](const std::string& name, const parallel::ReducerOptions& options,
-                       comm::SumOrder order, bool overlapped) {
+                       comm::SumOrder order, bool overlapped, bool shared) {
+    if (!std::regex_search(name, wanted)) return;
     std::unique_ptr<comm::CpuCommunicator> comm = all_ranks.duplicate();
+    std::shared_ptr<comm::NodeSum> node_sum;
+    parallel::ArenaMemory memory = parallel::ordinary_memory;
+    if (shared) {
+      node_sum = std::make_shared<comm::NodeSum>(all_ranks, kGradientBytes);
+      memory = [node_sum](std::int64_t count, const at::TensorOptions& type) {
+        if (static_cast<std::size_t>(count) * type.dtype().itemsize() > kGradientBytes)
+          throw std::logic_error("the model has more gradients than this program expects");
+        return at::from_blob(node_sum->data(), {count}, [owner = node_sum](void*) {}, type);
+      };
+    }
     std::unique_ptr<parallel::BucketExchange> exchange =
-        parallel::make_cpu_exchange(*comm, order, {log, name});
+        parallel::make_cpu_exchange(*comm, order, {log, name}, node_sum);
     if (!overlapped) exchange = std::make_unique<AfterBackward>(std::move(exchange));
     trainers.push_back(std::make_unique<Trainer>(name, config, all_ranks.size(), std::move(comm),
-                                                 std::move(exchange), options));
+                                                 std::move(exchange), memory, options));
   };
-  add("after backward", {}, comm::SumOrder::fast, false);
-  add("overlapped", {}, comm::SumOrder::fast, true);
+  if (all_ranks.on_one_node()) {
+    add("shared, after backward", {}, comm::SumOrder::fast, false, true);
+    add("shared", {}, comm::SumOrder::fast, true, true);
+    for (const int mib : {8, 4, 2, 1})
+      add("shared, bucket_mib " + std::to_string(mib), with_caps(1, mib), comm::SumOrder::fast,
+          true, true);
+  }
+  add("after backward", {}, comm::SumOrder::fast, false, false);
+  add("overlapped", {}, comm::SumOrder::fast, true, false);
   for (const int mib : {8, 4, 2, 1})
-    add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), comm::SumOrder::fast, true);
-  add("  first_bucket_mib 0.001", with_caps(0.001, 25), comm::SumOrder::fast, true);
+    add("  bucket_mib " + std::to_string(mib), with_caps(1, mib), comm::SumOrder::fast, true,
+        false);
+  add("  first_bucket_mib 0.001", with_caps(0.001, 25), comm::SumOrder::fast, true, false);
   parallel::ReducerOptions reproducible, rounded;
   reproducible.reproducible = true;
   rounded.wire = comm::Wire::bf16;
-  add("  reproducible", reproducible, comm::SumOrder::tree, true);
-  add("  compress bf16", rounded, comm::SumOrder::fast, true);
+  add("  reproducible", reproducible, comm::SumOrder::tree, true, false);
+  add("  compress bf16", rounded, comm::SumOrder::fast, true, false);
   return trainers;
 }
 
@@ -174,7 +202,7 @@ void print_results(comm::CpuCommunicator& all_ranks, const Trainers& trainers, i
                     cpu = over_ranks(all_ranks, trainers[i]->cpu_seconds_of_steps()),
                     wait = over_ranks(all_ranks, trainers[i]->wait_seconds());
     if (i == 0) step_alone = step, cpu_alone = cpu;
-    if (i == 1) wait_after = wait;
+    if (i <= 1) wait_after = wait;
     if (all_ranks.rank() != 0) continue;
     std::printf("%-26s %7zu %7.1f ms", trainers[i]->name().c_str(), trainers[i]->buckets(),
                 1e3 * median(step.mean));
@@ -199,7 +227,7 @@ int main(int argc, char** argv) {
 
   const config::Config config;
   comm::CollectiveLog log;
-  const Trainers trainers = make_trainers(config, *all_ranks, log);
+  const Trainers trainers = make_trainers(config, *all_ranks, log, argc > 2 ? argv[2] : "");
   const at::Tensor images =
       at::rand({kBatch, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor noise = at::randn({kBatch, config.model.latent_dim});

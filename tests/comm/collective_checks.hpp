@@ -18,6 +18,7 @@
 #include "base/power_of_two.hpp"
 #include "comm/communicator.hpp"
 #include "comm/cpu_all_reduce.hpp"
+#include "comm/node_sum.hpp"
 #include "comm/tree_all_reduce.hpp"
 
 namespace vae_dist::comm {
@@ -202,6 +203,62 @@ inline void check_host_sums_have_one_result(CpuCommunicator& comm) {
           << way.name << ", rank " << rank;
     EXPECT_TRUE(sum() == mine) << way.name;
   }
+}
+
+/// Checks sums in memory that the ranks share: of vectors that lie there, at its begin and behind
+/// others, and of vectors elsewhere, which are longer than what is copied at once.
+template <typename T>
+void check_node_sums_of_type(CpuCommunicator& comm) {
+  constexpr std::size_t kBehind = 7;  // elements
+  NodeSum node(comm, (kBehind + kLengths.back() + 1) * sizeof(T));
+  auto* const own = reinterpret_cast<T*>(node.data());
+  for (const std::size_t count : kLengths) {
+    const std::vector<T> values = values_of_rank<T>(comm.rank(), count),
+                         expected = straight_sum<T>(comm.size(), count);
+    for (const std::size_t begin : {std::size_t{0}, kBehind}) {
+      own[begin + count] = T{5};  // one element behind it belongs to another vector
+      std::copy(values.begin(), values.end(), own + begin);
+      node.sum({own + begin, static_cast<std::int64_t>(count), data_type_of<T>()});
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), own + begin))
+          << count << " from " << begin << " on " << comm.size() << " ranks";
+      EXPECT_EQ(own[begin + count], T{5}) << count << " from " << begin;
+    }
+    std::vector<T> elsewhere = values;
+    node.sum(buffer_of(elsewhere));
+    EXPECT_TRUE(elsewhere == expected) << count << " elsewhere on " << comm.size() << " ranks";
+  }
+}
+
+inline void check_node_sums(CpuCommunicator& comm) {
+  check_node_sums_of_type<std::uint8_t>(comm);
+  check_node_sums_of_type<std::int64_t>(comm);
+  check_node_sums_of_type<float>(comm);
+  check_node_sums_of_type<double>(comm);
+}
+
+/// Checks that the sum in shared memory has the bits of its tree on every rank: with a power of two
+/// of ranks those of tree_all_reduce_sum().
+inline void check_node_sum_bits(CpuCommunicator& comm) {
+  constexpr std::size_t kCount = 40'001;
+  NodeSum node(comm, kCount * sizeof(float));
+  const std::function<float(int, int, std::size_t)> tree = [&](int first, int ranks,
+                                                               std::size_t i) -> float {
+    if (ranks == 1)
+      return std::sin(static_cast<float>(i) + static_cast<float>(first)) *
+             std::pow(10.0f, static_cast<float>(first % 4));
+    int left = 1;
+    while (2 * left < ranks) left *= 2;
+    return tree(first, left, i) + tree(first + left, ranks - left, i);
+  };
+  auto* const own = reinterpret_cast<float*>(node.data());
+  for (std::size_t i = 0; i < kCount; ++i) own[i] = tree(comm.rank(), 1, i);
+  std::vector<float> sent(own, own + kCount), scratch(kCount / 2 + 1);
+  node.sum({own, kCount, DataType::float32});
+  for (std::size_t i = 0; i < kCount; ++i)
+    ASSERT_EQ(own[i], tree(0, comm.size(), i)) << "element " << i << ", rank " << comm.rank();
+  if (!base::is_power_of_two(comm.size())) return;
+  tree_all_reduce_sum(comm, buffer_of(sent), buffer_of(scratch));
+  EXPECT_TRUE(std::equal(sent.begin(), sent.end(), own));
 }
 
 /// Checks the error of a sum that was sent as bfloat16 against the sum in fp64: each element within

@@ -47,6 +47,13 @@ TEST_F(Mpi, HostSumsLeaveTheSameBitsOnEveryRankAndEveryTime) {
   check_host_sums_have_one_result(*comm_);
 }
 
+TEST_F(Mpi, SumsInSharedMemoryEqualStraightSums) {
+  ASSERT_TRUE(comm_->on_one_node());
+  check_node_sums(*comm_);
+}
+
+TEST_F(Mpi, SumsInSharedMemoryHaveTheBitsOfTheTreeOnEveryRank) { check_node_sum_bits(*comm_); }
+
 TEST_F(Mpi, SumsRoundedToBfloat16AreAsCloseAsPromised) { check_bf16_error(*comm_); }
 
 TEST_F(Mpi, TextsOfAnyLengthReachEveryRank) { check_texts(*comm_); }

@@ -27,6 +27,20 @@ TEST(NodeMemory, IsOneForAllRanks) {
     });
 }
 
+TEST(NodeMemory, ThatIsNotReservedIsOneForAllRanksToo) {
+  SharingWays ways = default_sharing_ways();
+  ways.reserve = false;
+  run_thread_ranks(3, [&](CpuCommunicator& comm) {
+    const NodeMemory memory(comm, comm, 100000, ways);
+    EXPECT_EQ(memory.data()[99999], std::byte{0});
+    comm.barrier();
+    memory.data()[comm.rank() * 5000] = static_cast<std::byte>(comm.rank() + 1);
+    comm.barrier();
+    for (int r = 0; r < 3; ++r) EXPECT_EQ(memory.data()[r * 5000], static_cast<std::byte>(r + 1));
+    comm.barrier();
+  });
+}
+
 // For ranks that have no access to each other's descriptors: a file, which is removed once it is
 // shared.
 class NodeMemoryInAFile : public TemporaryFolderTest {};

@@ -172,6 +172,13 @@ TEST(BernoulliLikelihood, IsItsDefinitionAndStaysFinite) {
       1000);
 }
 
+TEST(BernoulliLikelihood, HasTheGradientOfItsDefinition) {
+  const auto bernoulli = likelihood(named("bernoulli"));
+  const at::Tensor x = image({0, 1, 1, 0}), logits = image({-2.0, 0.5, 3.0, 0.0}).requires_grad_();
+  (bernoulli->negative_log({logits, {}}, x) * 3).sum().backward();
+  EXPECT_TRUE(logits.grad().allclose(3 * (at::sigmoid(logits.detach()) - x), 1e-14, 1e-14));
+}
+
 TEST(GaussianLikelihood, OfFixedAndLearnedSigmaHasAllConstants) {
   const at::Tensor output = image({0.1, 0.2, 0.3, 0.4}), x = image({0.3, 0.2, 0.0, 0.8});
   const double error = 0.04 + 0 + 0.09 + 0.16;

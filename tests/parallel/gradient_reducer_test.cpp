@@ -73,7 +73,7 @@ std::vector<std::size_t> shuffled(std::uint64_t seed) {
   return order;
 }
 
-enum class Mode { fast, tree, bf16 };
+enum class Mode { fast, tree, bf16, shared };  // shared: in memory that the ranks share
 
 struct Case {
   int ranks;
@@ -88,6 +88,7 @@ std::vector<Case> cases() {
   for (int ranks = 1; ranks <= 8; ++ranks) {
     out.push_back({ranks, 1, Mode::fast});
     out.push_back({ranks, 1, Mode::bf16});
+    if (ranks > 1) out.push_back({ranks, 1, Mode::shared});
     if (base::is_power_of_two(ranks)) out.push_back({ranks, 1, Mode::tree});
   }
   for (std::size_t i = 0, count = out.size(); i < count; ++i) {
@@ -108,13 +109,24 @@ ReducerOptions options_of(const Case& c) {
 }
 
 std::unique_ptr<BucketExchange> exchange_of(comm::CpuCommunicator& comm, Mode mode,
-                                            comm::CollectiveLog& log) {
+                                            comm::CollectiveLog& log,
+                                            std::shared_ptr<comm::NodeSum> node_sum = nullptr) {
   return comm.size() > 1
              ? make_cpu_exchange(comm,
                                  mode == Mode::tree ? comm::SumOrder::tree : comm::SumOrder::fast,
-                                 {log, "gradients"})
+                                 {log, "gradients"}, std::move(node_sum))
              : nullptr;
 }
+
+// Returns memory for gradients in which `node_sum` sums, or ordinary memory if that is null.
+ArenaMemory memory_of(const std::shared_ptr<comm::NodeSum>& node_sum) {
+  if (!node_sum) return ordinary_memory;
+  return [node_sum](std::int64_t count, const at::TensorOptions& options) {
+    return at::from_blob(node_sum->data(), {count}, [owner = node_sum](void*) {}, options);
+  };
+}
+
+constexpr std::size_t kSharedBytes = 1 << 16;  // room for the gradients of all leaves
 
 void expect_same_bits_on_every_rank(comm::CpuCommunicator& comm, const at::Tensor& tensor) {
   const at::Tensor all = at::empty({comm.size(), tensor.numel()}, tensor.options());
@@ -129,12 +141,15 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
   const Case c = GetParam();
   comm::run_thread_ranks(c.ranks, [&](comm::CpuCommunicator& comm) {
     Leaves leaves(c.mode == Mode::bf16 ? at::kFloat : at::kDouble);
-    ParameterArena arena(leaves.named, false);
+    const auto node_sum =
+        c.mode == Mode::shared ? std::make_shared<comm::NodeSum>(comm, kSharedBytes) : nullptr;
+    ParameterArena arena(leaves.named, false, memory_of(node_sum));
     const at::Tensor statistics = at::zeros({kStatistics}, leaves.type);
     comm::CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
     GradientReducer reducer(
-        {arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log)}, options_of(c));
+        {arena, leaves.named, statistics, exchange_of(*exchange_comm, c.mode, log, node_sum)},
+        options_of(c));
     EXPECT_GT(reducer.buckets().size(), 3U);
 
     for (std::uint64_t step = 0; step < 3; ++step) {
@@ -170,9 +185,10 @@ TEST_P(Reducing, GivesEveryRankTheSumOverAllBatchesWhateverTheOrderOfItsHooks) {
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
-  const std::string mode = info.param.mode == Mode::fast   ? "Fast"
-                           : info.param.mode == Mode::tree ? "Tree"
-                                                           : "Bf16";
+  const std::string mode = info.param.mode == Mode::fast     ? "Fast"
+                           : info.param.mode == Mode::tree   ? "Tree"
+                           : info.param.mode == Mode::shared ? "Shared"
+                                                             : "Bf16";
   return std::to_string(info.param.ranks) + "ranks" + std::to_string(info.param.batches) +
          "batches" + mode + (info.param.buckets_at_once ? "BucketsAtOnce" : "");
 }
@@ -215,12 +231,13 @@ TEST(HostExchange, RefusesToRoundATreeOrFp64) {
   });
 }
 
-// Returns the gradients of 8 batches, summed by `ranks` ranks.
-at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
+// Returns the gradients of 8 batches, summed by `ranks` ranks, by messages or in shared memory.
+at::Tensor tree_of_eight(int ranks, const BucketCaps& caps, bool shared = false) {
   at::Tensor result;
   comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
     Leaves leaves;
-    ParameterArena arena(leaves.named, false);
+    const auto node_sum = shared ? std::make_shared<comm::NodeSum>(comm, kSharedBytes) : nullptr;
+    ParameterArena arena(leaves.named, false, memory_of(node_sum));
     const at::Tensor statistics = at::zeros({kStatistics}, at::kDouble);
     comm::CollectiveLog log;
     const auto exchange_comm = comm.duplicate();
@@ -229,10 +246,7 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
     options.batches = 8 / ranks;
     options.reproducible = true;
     GradientReducer reducer(
-        {arena, leaves.named, statistics,
-         comm.size() > 1
-             ? make_cpu_exchange(*exchange_comm, comm::SumOrder::tree, {log, "gradients"})
-             : nullptr},
+        {arena, leaves.named, statistics, exchange_of(*exchange_comm, Mode::tree, log, node_sum)},
         options);
     reducer.begin_step();
     for (std::int64_t b = 0; b < options.batches; ++b) {
@@ -251,7 +265,8 @@ at::Tensor tree_of_eight(int ranks, const BucketCaps& caps) {
 TEST(Reducing, GivesTheSameBitsAtEveryPowerOfTwoOfRanksAndAnyBuckets) {
   const at::Tensor one = tree_of_eight(1, {});
   for (const int ranks : {2, 4, 8})
-    EXPECT_TRUE(at::equal(tree_of_eight(ranks, {}), one)) << ranks << " ranks";
+    for (const bool shared : {false, true})
+      EXPECT_TRUE(at::equal(tree_of_eight(ranks, {}, shared), one)) << ranks << " ranks";
   EXPECT_TRUE(at::equal(tree_of_eight(4, {.first_bytes = 100, .bytes = 1000}), one))
       << "other buckets";
 }

@@ -7,7 +7,8 @@
 namespace vae_dist::step {
 namespace {
 
-// This needs no agreement, so rank 0 can call it alone. tests/gpu tests the memory from NCCL.
+// That of the tree needs no agreement, so rank 0 can call it alone. tests/gpu tests the memory from
+// NCCL.
 TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   device::DeviceChoice cpu, gpu;
   cpu.backend = device::Backend::mpi;
@@ -15,10 +16,31 @@ TEST(GradientMemory, IsOrdinaryWhereNcclDoesNotSum) {
   comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
     if (comm.rank() != 0) return;
     const at::Tensor zeros = at::zeros({100}, at::kDouble);
-    EXPECT_TRUE(
-        GradientMemory(cpu, comm::SumOrder::fast, comm).zeros(100, at::kDouble).equal(zeros));
-    EXPECT_TRUE(
-        GradientMemory(gpu, comm::SumOrder::tree, comm).zeros(100, at::kDouble).equal(zeros));
+    GradientMemory memory(gpu, comm::SumOrder::tree, comm);
+    EXPECT_TRUE(memory.zeros(100, at::kDouble).equal(zeros));
+    EXPECT_EQ(memory.node_sum(), nullptr);
+  });
+  const auto alone = comm::make_self_communicator();
+  GradientMemory memory(cpu, comm::SumOrder::fast, *alone);
+  EXPECT_TRUE(memory.zeros(100, at::kDouble).equal(at::zeros({100}, at::kDouble)));
+  EXPECT_EQ(memory.node_sum(), nullptr) << "a single rank has nobody to share with";
+}
+
+TEST(GradientMemory, IsSharedByTheRanksOfANodeAndOutlivesWhatMadeIt) {
+  device::DeviceChoice cpu;
+  cpu.backend = device::Backend::mpi;
+  comm::run_thread_ranks(2, [&](comm::CpuCommunicator& comm) {
+    at::Tensor gradients;
+    {
+      GradientMemory memory(cpu, comm::SumOrder::fast, comm);
+      gradients = memory.zeros(1000, at::kDouble);
+      EXPECT_TRUE(gradients.equal(at::zeros({1000}, at::kDouble)));
+      ASSERT_NE(memory.node_sum(), nullptr);
+      EXPECT_EQ(gradients.data_ptr(), memory.node_sum()->data());
+    }
+    gradients.fill_(comm.rank() + 1.0);
+    comm.barrier();
+    EXPECT_TRUE(gradients.equal(at::full({1000}, comm.rank() + 1.0, at::kDouble)));
   });
 }
 
