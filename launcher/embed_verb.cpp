@@ -45,7 +45,7 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
 
   trained.model->to(device);
   const std::string path = file ? file->path() : "";
-  const data::InputFormat format = step::input_format(trained.config, data.images, device);
+  const data::InputFormat format = input::input_format(trained.config, data.images, device);
   const std::vector<std::string> names =
       evaluate::write_latents(path, *trained.model, data.images, labels, samples, format,
                               trained.config.evaluate.batch, *all_ranks);

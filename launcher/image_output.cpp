@@ -15,8 +15,13 @@ OutputKind output_kind(const std::string& path) {
       "--out ", path, ": name a file that ends in .png (a labelled grid) or .h5 (the values)"));
 }
 
-void write_tensors_hdf5(const std::string& path,
-                        const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+NamedTensors samples_for_file(const std::string& name, const at::Tensor& samples,
+                              const data::Normaliser* normaliser) {
+  if (!normaliser) return {{name, samples}};
+  return normaliser->as_stored(name, samples.cpu());
+}
+
+void write_tensors_hdf5(const std::string& path, const NamedTensors& tensors) {
   hdf5::PartialFile partial(path);
   hdf5::Hdf5File file = hdf5::Hdf5File::create(partial.path());
   for (const auto& [name, tensor] : tensors) {

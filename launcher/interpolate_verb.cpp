@@ -64,19 +64,22 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
 
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
-  const data::InputFormat format = step::input_format(trained.config, data, device);
+  const data::InputFormat format = input::input_format(trained.config, data, device);
   const evaluate::Interpolations walks = evaluate::interpolate(
       *trained.model, data, pairs, options.steps,
       options.spherical ? evaluate::Path::spherical : evaluate::Path::linear, format);
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
-    report::write_interpolation_grid(options.out, walks, format.low, format.high,
+    report::write_interpolation_grid(options.out, walks, {format.shown_low(), format.shown_high()},
                                      base::text(trained.config.run.name, ": ", kind_of_path,
                                                 " interpolations, step ", trained.state.step));
   } else {
-    write_tensors_hdf5(
-        options.out,
-        {{"originals", walks.originals}, {"interpolations", walks.images}, {"z", walks.z}});
+    const auto normaliser = inference::normaliser_of(trained);
+    NamedTensors all = samples_for_file("originals", walks.originals, normaliser.get());
+    for (auto& made : samples_for_file("interpolations", walks.images, normaliser.get()))
+      all.push_back(std::move(made));
+    all.emplace_back("z", walks.z);
+    write_tensors_hdf5(options.out, all);
   }
   std::cout << pairs.size() << " " << kind_of_path << " interpolations by "
             << trained.origin.string() << " are in " << options.out << "\n";

@@ -26,7 +26,8 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
   const arrays::RowRange rows = inference::chosen_rows(options.rows, data.size());
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
-  const data::InputFormat format = step::input_format(trained.config, data, device);
+  const data::InputFormat format = input::input_format(trained.config, data, device);
+  const auto normaliser = inference::normaliser_of(trained);
   const evaluate::Latent latent =
       options.latent == "sample" ? evaluate::Latent::sample : evaluate::Latent::mean;
   const evaluate::Reconstructions pairs =
@@ -34,17 +35,20 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
                             static_cast<std::uint64_t>(options.seed));
   if (kind == OutputKind::png) {
     report::write_reconstruction_grid(
-        options.out, pairs, format.low, format.high,
+        options.out, pairs, {format.shown_low(), format.shown_high()},
         base::text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ",
                    trained.state.step));
   } else {
-    write_tensors_hdf5(
-        options.out, {{"originals", pairs.originals}, {"reconstructions", pairs.reconstructions}});
+    NamedTensors all = samples_for_file("originals", pairs.originals, normaliser.get());
+    for (auto& made : samples_for_file("reconstructions", pairs.reconstructions, normaliser.get()))
+      all.push_back(std::move(made));
+    write_tensors_hdf5(options.out, all);
   }
   const double mse = (pairs.originals - pairs.reconstructions).square().mean().item<double>() /
                      ((format.high - format.low) * (format.high - format.low));
   std::cout << "rows " << options.rows << " reconstructed by " << trained.origin.string()
-            << ": MSE " << mse << " (on [0, 1]); the pictures are in " << options.out << "\n";
+            << ": MSE " << mse << (normaliser ? " (normalised)" : " (on [0, 1])")
+            << "; the pictures are in " << options.out << "\n";
 }
 
 }  // namespace
@@ -64,9 +68,11 @@ void add_reconstruct_verb(CLI::App& app, VerbContext& context) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   context.files
-      .add_output(*verb, "--out", options->out,
-                  "Output file: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, "
-                  "float32 [N, C, H, W])")
+      .add_output(
+          *verb, "--out", options->out,
+          "Output file: .png (a labelled grid) or .h5 (`originals`, `reconstructions`, "
+          "float32 [N, C, space...]; unless data.normalize is scale, in the units, axes and "
+          "datasets of the training file)")
       ->required();
   add_device_option(*verb, options->compute);
   verb->footer(

@@ -24,7 +24,9 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
   context.files
       .add_output(
           *verb, "--out", options->out,
-          "Output file: .png (a labelled grid) or .h5 (dataset `samples`, float32 [N, C, H, W])")
+          "Output file: .png (a labelled grid) or .h5 (dataset `samples`, float32 [N, C, "
+          "space...]; "
+          "unless data.normalize is scale, in the units, axes and datasets of the training file)")
       ->required();
   verb->add_option("--count", options->count, "Number of samples")
       ->check(CLI::PositiveNumber)
@@ -52,13 +54,16 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
           *trained.model, options->count, static_cast<std::uint64_t>(options->seed),
           options->temperature,
           options->prior == "box" ? evaluate::Prior::box : evaluate::Prior::normal);
+      const auto normaliser = inference::normaliser_of(trained);
       const auto& range = trained.config.data.range;
+      const report::Shades shades =
+          normaliser ? report::Shades{0, 0} : report::Shades{range[0], range[1]};
       if (kind == OutputKind::png) {
-        report::write_sample_grid(options->out, images, range[0], range[1],
+        report::write_sample_grid(options->out, images, shades,
                                   base::text(trained.config.run.name, ": ", options->count,
                                              " samples of the prior, step ", trained.state.step));
       } else {
-        write_tensors_hdf5(options->out, {{"samples", images}});
+        write_tensors_hdf5(options->out, samples_for_file("samples", images, normaliser.get()));
       }
       std::cout << options->count << " samples of " << trained.origin.string() << " are in "
                 << options->out << "\n";

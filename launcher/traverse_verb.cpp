@@ -49,22 +49,24 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
 
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
-  const data::InputFormat format = step::input_format(trained.config, data, device);
+  const data::InputFormat format = input::input_format(trained.config, data, device);
   const evaluate::Traversals walks = evaluate::traverse(*trained.model, data, format, options.walk);
   const char* unit = !walks.in_quantiles ? "standard deviations of the prior"
                      : walks.in_nats     ? "quantiles of the aggregate posterior"
                                          : "quantiles of the codes";
   if (kind == OutputKind::png) {
-    report::write_traversal_grid(options.out, walks, format.low, format.high,
+    report::write_traversal_grid(options.out, walks, {format.shown_low(), format.shown_high()},
                                  base::text(trained.config.run.name, ": traversals from row ",
                                             options.walk.row, ", step ", trained.state.step));
   } else {
-    write_tensors_hdf5(options.out, {{"traversals", walks.images},
-                                     {"values", walks.values},
-                                     {"dimensions", at::tensor(walks.dimensions, at::kLong)},
-                                     {walks.in_nats ? "kld_nats" : "variance",
-                                      at::tensor(walks.weights, at::kDouble)},
-                                     {"places", at::tensor(walks.positions, at::kDouble)}});
+    NamedTensors all =
+        samples_for_file("traversals", walks.images, inference::normaliser_of(trained).get());
+    all.insert(all.end(),
+               {{"values", walks.values},
+                {"dimensions", at::tensor(walks.dimensions, at::kLong)},
+                {walks.in_nats ? "kld_nats" : "variance", at::tensor(walks.weights, at::kDouble)},
+                {"places", at::tensor(walks.positions, at::kDouble)}});
+    write_tensors_hdf5(options.out, all);
   }
   std::cout << walks.dimensions.size() << " of " << trained.model->latent_values()
             << " dimensions of " << trained.origin.string() << ", in " << unit << ", are in "

@@ -48,6 +48,7 @@ class ArrayFile {
   /// The sparse matrix whose rows the samples are, as vectors; null: they are stored densely. Then
   /// there are no parts.
   const hdf5::SparseRows* sparse() const { return sparse_.get(); }
+  const std::string& sparse_path() const { return sparse_path_; }
   hdf5::RowBlocks blocks() const;
 
   /// The samples: of one dataset as it stores them, of several with the channels first.

@@ -16,8 +16,8 @@ MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& wor
       // A rank that trains alone is a world of one rank.
       learner_({config_, data().shape(),
                 wanted.exchange ? plan()
-                                : step::ReplicaPlan{plan().samples_per_rank(),
-                                                    plan().replicas_per_rank(), 1, 0},
+                                : input::ReplicaPlan{plan().samples_per_rank(),
+                                                     plan().replicas_per_rank(), 1, 0},
                 device()},
                wanted.exchange ? all_ranks : *alone_, collectives_) {
   if (wanted.exchange) learner_.replicate(all_ranks);

@@ -33,7 +33,7 @@ class MeasuredRun {
               comm::CpuCommunicator& all_ranks);
 
   const config::Config& config() const { return config_; }
-  const step::ReplicaPlan& plan() const { return run_.plan; }
+  const input::ReplicaPlan& plan() const { return run_.plan; }
   const device::DeviceChoice& device() const { return run_.device; }
   const step::Learner& learner() const { return learner_; }
   /// Returns how convolutions are computed, as step::plan_convolutions() does.

@@ -156,7 +156,7 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
                          "data.random_crop and data.crop or data.resize both choose the size that "
                          "the model sees; keep one of them"};
   for (const std::string& transform : config.data.transform)
-    if (!base::Registry<base::Transform>::all().find(transform))
+    if (transform != "none" && !base::Registry<base::Transform>::all().find(transform))
       return Contradiction{
           {"data.transform"},
           base::text("data.transform holds '", transform, "', but the transforms are ",

@@ -10,15 +10,23 @@
 namespace vae_dist::data {
 
 std::string Normalisation::text() const {
-  return nlohmann::json{{"transform", transforms}, {"shift", shift}, {"factor", factor}}.dump();
+  nlohmann::json datasets = nlohmann::json::array();
+  for (const StoredArray& array : arrays)
+    datasets.push_back({{"name", array.name}, {"axes", array.axes}, {"channels", array.channels}});
+  return nlohmann::json{
+      {"transform", transforms}, {"shift", shift}, {"factor", factor}, {"datasets", datasets}}
+      .dump();
 }
 
 Normalisation Normalisation::parse(const std::string& text) {
   try {
     const nlohmann::json read = nlohmann::json::parse(text);
-    return {read.at("transform").get<std::vector<std::string>>(),
-            read.at("shift").get<std::vector<double>>(),
-            read.at("factor").get<std::vector<double>>()};
+    Normalisation out{read.at("transform").get<std::vector<std::string>>(),
+                      read.at("shift").get<std::vector<double>>(),
+                      read.at("factor").get<std::vector<double>>()};
+    for (const nlohmann::json& array : read.at("datasets"))
+      out.arrays.push_back({array.at("name"), array.at("axes"), array.at("channels")});
+    return out;
   } catch (const nlohmann::json::exception& error) {
     throw std::invalid_argument(error.what());
   }
@@ -64,6 +72,34 @@ at::Tensor Normaliser::apply(const at::Tensor& stored) const {
 at::Tensor Normaliser::undo(const at::Tensor& x) const {
   return by_channel(x.div(factor_).add_(shift_),
                     [](const Transform& f, const at::Tensor& part) { return f.undo(part); });
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Normaliser::as_stored(const std::string& prefix,
+                                                                      const at::Tensor& x) const {
+  const std::int64_t axes = shift_.dim() - 1, samples = x.dim() - axes;  // of a sample; before it
+  const at::Tensor values =
+      undo(x.flatten(0, samples - 1))
+          .unflatten(0, x.sizes().slice(0, static_cast<std::size_t>(samples)));
+  std::vector<std::pair<std::string, at::Tensor>> out;
+  std::int64_t first = 0;
+  for (const StoredArray& array : numbers_.arrays) {
+    at::Tensor part = values.narrow(samples, first, array.channels);
+    first += array.channels;
+    const bool has_channels = array.axes.find_first_of("CV") != std::string::npos;
+    if (!has_channels) part = part.select(samples, 0);
+    // The axes of a sample in `part`, in the model's order.
+    std::string have =
+        has_channels ? std::string(1, array.axes.find('V') == std::string::npos ? 'C' : 'V') : "";
+    for (const char axis : {'D', 'H', 'W'})
+      if (array.axes.find(axis) != std::string::npos) have += axis;
+    std::vector<std::int64_t> order;
+    for (std::int64_t i = 0; i < samples; ++i) order.push_back(i);
+    for (const char axis : array.axes)
+      order.push_back(samples + static_cast<std::int64_t>(have.find(axis)));
+    out.emplace_back(numbers_.arrays.size() == 1 ? prefix : prefix + "/" + array.name,
+                     part.permute(order).contiguous());
+  }
+  return out;
 }
 
 at::Tensor Normaliser::log_jacobian(const at::Tensor& stored) const {

@@ -7,14 +7,25 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vae_dist::data {
+
+/// A dataset that the channels of the samples come from.
+struct StoredArray {
+  std::string name;  ///< its path
+  std::string axes;  ///< of a sample in it: "HW", "CDHW", "V"
+  std::int64_t channels = 1;
+
+  bool operator==(const StoredArray&) const = default;
+};
 
 /// The numbers; one entry for each channel (for vectors: for each value).
 struct Normalisation {
   std::vector<std::string> transforms;  ///< of one entry: for all channels
   std::vector<double> shift, factor;
+  std::vector<StoredArray> arrays = {};  ///< in the order of their channels
 
   /// Returns the numbers as a line of JSON, which parse() reads back to the same bits.
   std::string text() const;
@@ -34,6 +45,10 @@ class Normaliser {
 
   at::Tensor apply(const at::Tensor& stored) const;
   at::Tensor undo(const at::Tensor& x) const;
+  /// Returns x, [..., C, space...], as the file stores such samples: in its units, [..., axes...]
+  /// for each of its datasets, under "prefix", or under "prefix/NAME" where there are several.
+  std::vector<std::pair<std::string, at::Tensor>> as_stored(const std::string& prefix,
+                                                            const at::Tensor& x) const;
   /// Returns the sum over a sample's values of log |dx / d stored|, in nats: [B], float64. Added to
   /// log p(x) it gives the log density of the stored values.
   at::Tensor log_jacobian(const at::Tensor& stored) const;

@@ -258,7 +258,7 @@ ComparedPictures compare_pictures(const ComparisonOptions& options,
   for (std::size_t m = 0; m < models.size(); ++m) {
     const TrainedModel& trained = models[m].trained;
     const data::SampleDataset images = open_chosen_data(trained, options.data);
-    const data::InputFormat format = step::input_format(trained.config, images, c10::kCPU);
+    const data::InputFormat format = input::input_format(trained.config, images, c10::kCPU);
     const auto on_unit_range = [&](const at::Tensor& values) {
       return ((values - format.low) / (format.high - format.low)).to(at::kFloat);
     };

@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "hdf5/file.hpp"
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 
 namespace vae_dist::inference {
 
@@ -127,9 +127,9 @@ data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoi
   const Chosen chosen = find_source(trained, choice);
   require_own_data(trained, choice, chosen);
   data::SampleDataset images =
-      part_of(step::open_source(trained.config, chosen.source, chosen.key), trained, chosen);
+      part_of(input::open_source(trained.config, chosen.source, chosen.key), trained, chosen);
   check_fits(images, trained);
-  step::use_normalisation(images, trained.state.normalisation);
+  input::use_normalisation(images, trained.state.normalisation);
   return images;
 }
 
@@ -140,14 +140,14 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   comm::agree(all_ranks, [&] {
     chosen = find_source(trained, choice);
     require_own_data(trained, choice, chosen);
-    check_fits(step::open_source(config, chosen.source, chosen.key), trained);
+    check_fits(input::open_source(config, chosen.source, chosen.key), trained);
   });
   // Opens this source only, whatever else the run had.
   config.data.train = chosen.source;
   config.data.validation = config::SourceConfig{};
   config.data.cache = config::Cache::automatic;
   config.data.order = config::Order::global;  // there is no order to keep
-  step::RunData data = step::open_run_data(config, world, all_ranks, trained.state.normalisation);
+  input::RunData data = input::open_run_data(config, world, all_ranks, trained.state.normalisation);
   return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
 }
 
@@ -212,7 +212,7 @@ evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                arrays::RowRange samples, std::int64_t steps,
                                                c10::Device device) {
   evaluate::EvaluationOptions options;
-  options.format = step::input_format(config, images, device);
+  options.format = input::input_format(config, images, device);
   // Uses the current beta of a schedule, for comparison with what training minimises now.
   options.weights = objective.weights_at(std::max<std::int64_t>(0, steps - 1));
   options.final_weights = objective.final_weights();

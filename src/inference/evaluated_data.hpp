@@ -10,7 +10,7 @@
 #include "evaluate/evaluation.hpp"
 #include "evaluate/evaluation_report.hpp"
 #include "inference/trained_model.hpp"
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 #include "step/resolved_objective.hpp"
 
 namespace vae_dist::inference {

@@ -33,6 +33,12 @@ CheckpointAt read_checkpoint_at(const std::string& named) {
                                   "run directory with checkpoints in it"));
 }
 
+std::shared_ptr<const data::Normaliser> normaliser_of(const TrainedModel& trained) {
+  if (trained.state.normalisation.empty()) return nullptr;
+  return std::make_shared<data::Normaliser>(data::Normalisation::parse(trained.state.normalisation),
+                                            trained.shape.space.size() + 2, c10::kCPU, at::kFloat);
+}
+
 TrainedModel load_trained_model(const std::string& location) {
   CheckpointAt found = read_checkpoint_at(location);
   TrainedModel out;

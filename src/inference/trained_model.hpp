@@ -8,6 +8,7 @@
 
 #include "checkpoint/checkpoint.hpp"
 #include "config/config.hpp"
+#include "data/normalisation.hpp"
 #include "data/sample_dataset.hpp"
 #include "model/latent_model.hpp"
 
@@ -30,6 +31,10 @@ struct CheckpointAt {
 /// Reads the checkpoint at `location`: a checkpoint directory, a run directory (its newest good
 /// checkpoint), RUN@best or RUN@STEP. Throws BadInput if it is none of these, or corrupt.
 CheckpointAt read_checkpoint_at(const std::string& named);
+
+/// Returns the normalisation of the run's data, for tensors on the CPU; null if data.normalize is
+/// scale.
+std::shared_ptr<const data::Normaliser> normaliser_of(const TrainedModel& trained);
 
 /// Loads the model of the checkpoint at `location`, as read_checkpoint_at() finds it. Throws
 /// BadInput.

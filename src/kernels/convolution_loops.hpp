@@ -26,7 +26,7 @@ struct GatherBlock {
   std::int64_t source_stride, first_channel;
   const Unit* const* weight;  ///< [taps]: pointers to [channels, columns]
   float* const* out;          ///< [rows]: pointers to the first column
-  const float* start;  ///< [columns]; null: add to what `out` holds
+  const float* start;         ///< [columns]; null: add to what `out` holds
   /// [rows]: where results are stored rounded, from `first_column` on, and not in `out`; null: in
   /// `out`. Of Pairs alone.
   c10::BFloat16* const* rounded;

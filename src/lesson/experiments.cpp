@@ -17,8 +17,8 @@
 #include "evaluate/mean_image.hpp"
 #include "evaluate/model_pictures.hpp"
 #include "evaluate/read_samples.hpp"
+#include "input/open_data.hpp"
 #include "objective/gaussian.hpp"
-#include "step/open_data.hpp"
 
 namespace vae_dist::lesson {
 namespace {
@@ -78,7 +78,7 @@ class Experiments {
     out.data = training_.description();
     out.shape = training_.shape();
     out.training_images = training_.size();
-    const data::InputFormat format = step::input_format(
+    const data::InputFormat format = input::input_format(
         base_config(out.shape, "vanilla_vae", 1, seed_), held_out_, device_.device);
     out.top_variance =
         evaluate::top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
@@ -170,7 +170,7 @@ class Experiments {
 
   at::Tensor images(const data::SampleDataset& data, std::int64_t count) const {
     return data::model_input(evaluate::read_samples(data, 0, count),
-                             step::input_format(config::Config{}, data, c10::kCPU))
+                             input::input_format(config::Config{}, data, c10::kCPU))
         .contiguous();
   }
 
@@ -187,7 +187,7 @@ class Experiments {
     training.train(sizes_.long_steps);
     look.curve = training.curve();
     look.evaluation = training.evaluate_on(held_out_, std::min(kEvaluated, held_out_.size()));
-    const data::InputFormat format = step::input_format(look.config, held_out_, device_.device);
+    const data::InputFormat format = input::input_format(look.config, held_out_, device_.device);
     look.reconstructions = evaluate::reconstruct(training.model(), held_out_, 0, kShown, format,
                                                  evaluate::Latent::mean, seed())
                                .reconstructions;
@@ -269,7 +269,7 @@ class Experiments {
     model.eval();
     const at::Tensor images = data::model_input(
         evaluate::read_samples(held_out_, 0, std::min(kEvaluated, held_out_.size())),
-        step::input_format(config, held_out_, device_.device));
+        input::input_format(config, held_out_, device_.device));
     const model::Decoded decoded = model.decode(model.encode(images).mu);
     const at::Tensor sigma = (0.5 * decoded.second).exp().view(-1).to(at::kCPU, at::kDouble),
                      error = (decoded.output - images).square().flatten(1).mean(1).cpu();

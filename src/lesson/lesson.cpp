@@ -9,8 +9,8 @@
 #include "base/log.hpp"
 #include "base/utf8.hpp"
 #include "datasets/shapes.hpp"
+#include "input/open_data.hpp"
 #include "lesson/lesson_page.hpp"
-#include "step/open_data.hpp"
 
 namespace vae_dist::lesson {
 namespace {
@@ -34,10 +34,10 @@ data::SampleDataset open_images(const LessonOptions& options) {
   config::Config config;
   config::SourceConfig source;
   source.file = {options.data ? *options.data : made_shapes(options)};
-  data::SampleDataset data = step::open_source(config, source, "--data");
+  data::SampleDataset data = input::open_source(config, source, "--data");
   if (data.size() > kImagesTaken) {
     source.rows = {0, kImagesTaken};
-    data = step::open_source(config, source, "--data");
+    data = input::open_source(config, source, "--data");
   }
   if (!data.shape().is_image())
     throw base::BadInput(base::text(data.description(), ": the lesson is about images"));
@@ -45,7 +45,7 @@ data::SampleDataset open_images(const LessonOptions& options) {
   if (longer > kLargestImage) {
     config.data.resize = kLargestImage;
     config.data.crop = shorter;
-    data = step::open_source(config, source, "--data");
+    data = input::open_source(config, source, "--data");
   }
   const auto self = comm::make_self_communicator();
   data.cache(*self, *self, {});

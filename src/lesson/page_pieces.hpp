@@ -19,7 +19,7 @@ inline std::string short_number(double value) { return base::digits(value, 3); }
 /// Returns a grid of images [B, C, H, W] in [0, 1].
 inline plot::PagePicture labelled_grid(const std::string& label, const at::Tensor& images,
                                        const plot::GridOptions& options) {
-  return {label, plot::image_grid_png(report::pictures_of(images, 0, 1), options)};
+  return {label, plot::image_grid_png(report::pictures_of(images, {0, 1}), options)};
 }
 
 /// Adds the chapters on what the bound lacks, on the gradient's estimators, and on the width of

@@ -1,6 +1,6 @@
 #include "lesson/short_training.hpp"
 
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 
 namespace vae_dist::lesson {
 namespace {
@@ -16,7 +16,7 @@ ShortTraining::ShortTraining(const config::Config& config, const data::SampleDat
       data_(data),
       device_(device),
       objective_(step::resolve_objective(config, data.size(), data.shape())),
-      plan_(step::make_replica_plan(config.train.global_batch, 1, 1, 0, data.size())),
+      plan_(input::make_replica_plan(config.train.global_batch, 1, 1, 0, data.size())),
       learning_rate_(step::learning_rate_plan(config.train, data.size() / config.train.global_batch,
                                               kMostSteps)),
       self_(comm::make_self_communicator()),
@@ -53,7 +53,7 @@ void ShortTraining::add_to_curve(const step::DoneStep& done) {
 evaluate::Evaluation ShortTraining::evaluate_on(const data::SampleDataset& data,
                                                 std::int64_t samples) {
   evaluate::EvaluationOptions options;
-  options.format = step::input_format(config_, data, device_.device);
+  options.format = input::input_format(config_, data, device_.device);
   options.weights = objective_.weights_at(runner_.steps_done());
   options.samples = samples;
   options.seed = static_cast<std::uint64_t>(config_.run.seed);

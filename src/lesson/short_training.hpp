@@ -40,7 +40,7 @@ class ShortTraining {
   const data::SampleDataset& data_;
   device::DeviceChoice device_;
   step::ResolvedObjective objective_;
-  step::ReplicaPlan plan_;
+  input::ReplicaPlan plan_;
   step::LearningRatePlan learning_rate_;
   std::unique_ptr<comm::CpuCommunicator> self_;
   comm::CollectiveLog log_;

@@ -56,9 +56,8 @@ at::Tensor ConvolutionLayer::convolved(const at::Tensor& x, const at::Tensor& ad
       .output_padding = {options_.output_padding[0], options_.output_padding[1]}};
   // Where there are ways, they know how bfloat16 is computed.
   if (kernels::has_ways(x, weight)) {
-    const kernels::ConvolutionWays ways =
-        kernels::ways_or_table(choice_.get(), kernels::shape_of(x, weight, geometry),
-                               kernels::computed_type(x, weight));
+    const kernels::ConvolutionWays ways = kernels::ways_or_table(
+        choice_.get(), kernels::shape_of(x, weight, geometry), kernels::computed_type(x, weight));
     const at::Tensor output = kernels::convolution(x, weight, added, geometry, ways);
     note_call(kind, x, weight, output);
     return output;

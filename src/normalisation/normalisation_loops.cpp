@@ -24,7 +24,7 @@ VAE_DIST_INLINED A activated(A z, Rectifier rectifier) {
 }
 template <typename A>
 VAE_DIST_INLINED A activated(A z, Silu) {
-  return z / (1 + exponential(-z));
+  return z / (1 + kernels::exponential(-z));
 }
 
 // The gradient before the activation, for that of its output.
@@ -34,7 +34,7 @@ VAE_DIST_INLINED A gradient_before(A dy, A z, Rectifier rectifier) {
 }
 template <typename A>
 VAE_DIST_INLINED A gradient_before(A dy, A z, Silu) {
-  const A sigmoid = 1 / (1 + exponential(-z));
+  const A sigmoid = 1 / (1 + kernels::exponential(-z));
   return dy * sigmoid * (1 + z * (1 - sigmoid));
 }
 

@@ -16,27 +16,21 @@ constexpr int kColumns = 8;
 
 }  // namespace
 
-std::vector<plot::Picture> pictures_of(const at::Tensor& images, double low, double high) {
-  std::vector<plot::Picture> out;
-  for (auto& bytes : evaluate::image_bytes(images, low, high))
-    out.push_back({static_cast<int>(images.size(2)), static_cast<int>(images.size(3)),
-                   static_cast<int>(images.size(1)), std::move(bytes)});
-  return out;
-}
-
-void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, double low,
-                       double high, const std::string& title) {
+void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, Shades shades,
+                       const std::string& title) {
   plot::GridOptions options;
   options.title = title;
   options.columns = kColumns;
-  plot::write_image_grid(path, pictures_of(images, low, high), options);
+  plot::write_image_grid(path, pictures_of(images, shades), options);
 }
 
 void write_reconstruction_grid(const std::filesystem::path& path,
-                               const evaluate::Reconstructions& pairs, double low, double high,
+                               const evaluate::Reconstructions& pairs, Shades shades,
                                const std::string& title) {
-  const std::vector<plot::Picture> originals = pictures_of(pairs.originals, low, high),
-                                   reconstructions = pictures_of(pairs.reconstructions, low, high);
+  // Both in the shades of the originals.
+  shades = shades.for_values(pairs.originals);
+  const std::vector<plot::Picture> originals = pictures_of(pairs.originals, shades),
+                                   reconstructions = pictures_of(pairs.reconstructions, shades);
   plot::GridOptions options;
   options.title = title;
   options.columns = kColumns;
@@ -56,7 +50,7 @@ void write_reconstruction_grid(const std::filesystem::path& path,
 }
 
 void write_interpolation_grid(const std::filesystem::path& path,
-                              const evaluate::Interpolations& walks, double low, double high,
+                              const evaluate::Interpolations& walks, Shades shades,
                               const std::string& title) {
   const std::int64_t steps = walks.images.size(1);
   plot::GridOptions options;
@@ -69,11 +63,11 @@ void write_interpolation_grid(const std::filesystem::path& path,
   options.column_labels.emplace_back("input");
   const at::Tensor rows =
       at::cat({walks.originals.narrow(1, 0, 1), walks.images, walks.originals.narrow(1, 1, 1)}, 1);
-  plot::write_image_grid(path, pictures_of(rows.flatten(0, 1), low, high), options);
+  plot::write_image_grid(path, pictures_of(rows.flatten(0, 1), shades), options);
 }
 
 void write_traversal_grid(const std::filesystem::path& path, const evaluate::Traversals& walks,
-                          double low, double high, const std::string& title) {
+                          Shades shades, const std::string& title) {
   plot::GridOptions options;
   options.title = title;
   const char* unit = !walks.in_quantiles ? "standard deviations of the prior"
@@ -87,7 +81,7 @@ void write_traversal_grid(const std::filesystem::path& path, const evaluate::Tra
     options.row_labels.push_back(
         base::text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ", std::fixed,
                    std::setprecision(2), walks.weights[i], walks.in_nats ? " nats" : ""));
-  plot::write_image_grid(path, pictures_of(walks.images.flatten(0, 1), low, high), options);
+  plot::write_image_grid(path, pictures_of(walks.images.flatten(0, 1), shades), options);
 }
 
 void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& inputs,
@@ -109,7 +103,7 @@ void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& 
     rows.push_back(model.samples);
     options.row_labels.push_back(model.name + ", samples");
   }
-  plot::write_image_grid(path, pictures_of(at::cat(rows), 0, 1), options);
+  plot::write_image_grid(path, pictures_of(at::cat(rows), {0, 1}), options);
 }
 
 }  // namespace vae_dist::report

@@ -10,31 +10,29 @@
 #include "evaluate/latent_walks.hpp"
 #include "evaluate/model_pictures.hpp"
 #include "plot/image_grid.hpp"
+#include "report/sample_pictures.hpp"
 
 namespace vae_dist::report {
 
-/// Converts images [B, C, H, W] in [low, high] to bytes.
-std::vector<plot::Picture> pictures_of(const at::Tensor& images, double low, double high);
-
-/// Writes a grid of images [B, C, H, W] in [low, high].
-void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, double low,
-                       double high, const std::string& title);
+/// Writes a grid of samples [B, C, space...].
+void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, Shades shades,
+                       const std::string& title);
 
 /// Writes rows of originals, each above the row of its reconstructions.
 void write_reconstruction_grid(const std::filesystem::path& path,
-                               const evaluate::Reconstructions& pairs, double low, double high,
+                               const evaluate::Reconstructions& pairs, Shades shades,
                                const std::string& title);
 
 /// Writes a row per pair: one input, the path between the codes of both (labelled with the fraction
 /// of the way), and the other input.
 void write_interpolation_grid(const std::filesystem::path& path,
-                              const evaluate::Interpolations& walks, double low, double high,
+                              const evaluate::Interpolations& walks, Shades shades,
                               const std::string& title);
 
 /// Writes a row per dimension, labelled with its information ("z12  KL 3.4 nats"), and a column per
 /// position ("-3", or "0.01 quantile").
 void write_traversal_grid(const std::filesystem::path& path, const evaluate::Traversals& walks,
-                          double low, double high, const std::string& title);
+                          Shades shades, const std::string& title);
 
 /// The images of one model in a comparison, [B, C, H, W] in [0, 1]. `reconstructions` is undefined
 /// if the model has no encoder.

@@ -8,7 +8,7 @@
 #include "base/machine_topology.hpp"
 #include "base/number_ranges.hpp"
 #include "base/text.hpp"
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 
 namespace vae_dist::run {
 
@@ -36,7 +36,7 @@ CoreUse core_use(const config::Config& config, const device::DeviceChoice& devic
   use.compute_threads = device.device.is_cuda() ? 1 /* queues the GPU's work */
                         : given                 ? device.threads
                                                 : 0;
-  use.reader_threads = static_cast<int>(step::reader_threads(config.data, world.local_size()));
+  use.reader_threads = static_cast<int>(input::reader_threads(config.data, world.local_size()));
   use.exchanges = device.backend == device::Backend::mpi;
   return use;
 }

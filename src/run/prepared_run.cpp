@@ -55,12 +55,12 @@ PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
               [&] { apply_device(device, config.train.precision, distributed.reproducible); });
 
   PreparedRun run{std::move(device),
-                  step::open_run_data(config, world, all_ranks, kept_normalisation)};
+                  input::open_run_data(config, world, all_ranks, kept_normalisation)};
   const data::SampleDataset& images = run.data.train;
   comm::agree(all_ranks, [&] {
-    run.plan = step::make_replica_plan(config.train.global_batch, *distributed.replicas,
-                                       world.size(), world.rank(), images.size());
-    if (distributed.reproducible) step::check_reproducible(run.plan, distributed.batch_norm);
+    run.plan = input::make_replica_plan(config.train.global_batch, *distributed.replicas,
+                                        world.size(), world.rank(), images.size());
+    if (distributed.reproducible) input::check_reproducible(run.plan, distributed.batch_norm);
     step::check_likelihood_fits(config, images);
   });
 

@@ -4,9 +4,9 @@
 
 #include "comm/mpi_world.hpp"
 #include "config/config.hpp"
+#include "input/open_data.hpp"
+#include "input/replica_plan.hpp"
 #include "run/choose_device.hpp"
-#include "step/open_data.hpp"
-#include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/schedules.hpp"
 
@@ -14,8 +14,8 @@ namespace vae_dist::run {
 
 struct PreparedRun {
   device::DeviceChoice device;  ///< already applied
-  step::RunData data;
-  step::ReplicaPlan plan{};
+  input::RunData data;
+  input::ReplicaPlan plan{};
   step::ResolvedObjective objective{};
   step::LearningRatePlan rates{};  ///< includes the number of planned steps
 

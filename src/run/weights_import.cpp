@@ -6,11 +6,11 @@
 #include "config/load_config.hpp"
 #include "config/words.hpp"
 #include "inference/foreign_weights.hpp"
+#include "input/open_data.hpp"
 #include "run/run_beginning.hpp"
 #include "run/run_directory.hpp"
 #include "step/learner.hpp"
 #include "step/make_model.hpp"
-#include "step/open_data.hpp"
 
 namespace vae_dist::run {
 
@@ -27,7 +27,7 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
     inference::require_finite(
         weights, config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat,
         given.origin);
-  const data::SampleDataset data = step::open_source(config, config.data.train, "data.train");
+  const data::SampleDataset data = input::open_source(config, config.data.train, "data.train");
 
   const std::unique_ptr<comm::CpuCommunicator> self = comm::make_self_communicator();
   comm::CollectiveLog log;
@@ -44,6 +44,7 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
   state.world_size = 1;
   state.dataset_fingerprint = data.fingerprint();
   state.begun_from = given.origin;
+  state.normalisation = input::find_normalisation(config, data, *self, 1);
   const std::string network =
       base::text("a decoder that ends in ", config::word(step::resolved_output(config)),
                  ", images in [", config.data.range[0], ", ", config.data.range[1], "]");

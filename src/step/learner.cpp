@@ -37,7 +37,7 @@ std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config
   return model;
 }
 
-StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) {
+StepOptions step_options(const config::Config& config, const input::ReplicaPlan& plan) {
   StepOptions options;
   options.clip_norm = config.train.gradient_clip_norm;
   options.skip_above_norm = config.train.skip_step_above_norm;
@@ -50,7 +50,8 @@ StepOptions step_options(const config::Config& config, const ReplicaPlan& plan) 
   return options;
 }
 
-parallel::ReducerOptions reducer_options(const config::Config& config, const ReplicaPlan& plan) {
+parallel::ReducerOptions reducer_options(const config::Config& config,
+                                         const input::ReplicaPlan& plan) {
   parallel::ReducerOptions options;
   options.caps.first_bytes =
       static_cast<std::int64_t>(config.distributed.first_bucket_mib * (1 << 20));

@@ -15,12 +15,12 @@
 #include "data/sample_dataset.hpp"
 #include "device/deferred_values.hpp"
 #include "device/device_choice.hpp"
+#include "input/replica_plan.hpp"
 #include "objective/objective.hpp"
 #include "step/captured_step.hpp"
 #include "step/exchanges.hpp"
 #include "step/make_model.hpp"
 #include "step/out_of_memory.hpp"
-#include "step/replica_plan.hpp"
 #include "step/trained_part.hpp"
 #include "step/update_gate.hpp"
 #include "step/weights.hpp"
@@ -31,7 +31,7 @@ namespace vae_dist::step {
 struct LearnerRequest {
   const config::Config& config;  ///< used only during construction
   arrays::SampleShape shape;
-  ReplicaPlan plan = {};
+  input::ReplicaPlan plan = {};
   device::DeviceChoice device = {};
 };
 

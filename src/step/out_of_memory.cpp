@@ -40,7 +40,7 @@ bool is_out_of_memory(const std::exception& error) {
   });
 }
 
-std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reproducible) {
+std::optional<std::int64_t> larger_replicas(const input::ReplicaPlan& plan, bool reproducible) {
   for (std::int64_t replicas = plan.replicas + plan.world_size; 2 * replicas <= plan.global_batch;
        replicas += plan.world_size)
     if (plan.global_batch % replicas == 0 && (!reproducible || base::is_power_of_two(replicas)))
@@ -85,7 +85,8 @@ double taken_by_steps(const MemoryUse& before, const MemoryUse& now) {
 }
 
 std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
-                               const ReplicaPlan& plan, const config::DistributedConfig& config) {
+                               const input::ReplicaPlan& plan,
+                               const config::DistributedConfig& config) {
   const bool one_batch =
       config.batch_norm == config::BatchNorm::sync;  // a rank's replicas run as one batch
   const std::int64_t samples = one_batch ? plan.samples_per_rank() : plan.samples_per_replica();

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "config/config.hpp"
-#include "step/replica_plan.hpp"
+#include "input/replica_plan.hpp"
 
 namespace vae_dist::step {
 
@@ -20,7 +20,7 @@ bool is_out_of_memory(const std::exception& error);
 /// Returns the smallest R above the plan's that divides G into replicas of at least two samples and
 /// is a multiple of the number of ranks (if `reproducible`, also a power of two). Empty if there is
 /// none. Pure.
-std::optional<std::int64_t> larger_replicas(const ReplicaPlan& plan, bool reproducible);
+std::optional<std::int64_t> larger_replicas(const input::ReplicaPlan& plan, bool reproducible);
 
 /// The number of values in a model's parameters.
 struct ParameterCount {
@@ -55,7 +55,8 @@ double taken_by_steps(const MemoryUse& before, const MemoryUse& now);
 
 /// Returns the error message with what a replica needs and what the user can do. Pure.
 std::string out_of_memory_text(const std::string& error, const MemoryNeed& need,
-                               const ReplicaPlan& plan, const config::DistributedConfig& config);
+                               const input::ReplicaPlan& plan,
+                               const config::DistributedConfig& config);
 
 /// Returns the message for a model that could not be made. Pure.
 std::string model_out_of_memory_text(const std::string& error);

@@ -4,10 +4,10 @@
 
 #include "base/error.hpp"
 #include "hdf5/read_bytes.hpp"
-#include "step/batch_tensors.hpp"
-#include "step/open_data.hpp"
+#include "input/batch_tensors.hpp"
+#include "input/open_data.hpp"
+#include "input/training_batches.hpp"
 #include "step/step_range.hpp"
-#include "step/training_batches.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -23,23 +23,24 @@ std::unique_ptr<data::PrefetchingLoader> batches_after(const StepRunnerParts& pa
   const std::int64_t noise = parts.learner.objective().noise_per_sample(
                          parts.plan.samples_per_replica()),
                      steps_per_epoch = parts.learning_rate.steps_per_epoch;
-  return training_batches({parts.config, parts.train, parts.plan, noise, parts.device,
-                           parts.ranks.node, parts.ranks.all},
-                          steps_done / steps_per_epoch, steps_done % steps_per_epoch);
+  return input::training_batches({parts.config, parts.train, parts.plan, noise, parts.device,
+                                  parts.ranks.node, parts.ranks.all},
+                                 steps_done / steps_per_epoch, steps_done % steps_per_epoch);
 }
 
 }  // namespace
 
 StepRunner::StepRunner(const StepRunnerParts& parts, std::int64_t steps_done)
     : parts_(parts),
-      format_(input_format(parts.config, parts.train, parts.device)),
+      format_(input::input_format(parts.config, parts.train, parts.device)),
       steps_done_(steps_done),
       batches_(batches_after(parts, steps_done)),
       flags_(parts.ranks.flags),
       slow_steps_(parts.learner.slow_steps()) {
   parts_.learner.gate().starts_after(steps_done);
-  parts_.learner.prepare_with(
-      [format = format_](const model::Sample& stored) { return model_batch(stored, format); });
+  parts_.learner.prepare_with([format = format_](const model::Sample& stored) {
+    return input::model_batch(stored, format);
+  });
 }
 
 StepRequests StepRunner::step(const StepHooks& hooks) {
@@ -53,7 +54,7 @@ StepRequests StepRunner::step(const StepHooks& hooks) {
     on_host = batches_->next();
     known.data_wait_seconds = waiting.elapsed().count();
     known.epoch = on_host.epoch;
-    batch = stored_batch(on_host, format_);
+    batch = input::stored_batch(on_host, format_);
   }
 
   if (hooks.enter) hooks.enter(slow_steps_ > 0 ? StepPhase::first_steps : StepPhase::stepping);

@@ -17,10 +17,10 @@
 #include "data/model_input.hpp"
 #include "data/prefetching_loader.hpp"
 #include "device/deferred_values.hpp"
+#include "input/replica_plan.hpp"
 #include "step/agreed_flags.hpp"
 #include "step/learner.hpp"
 #include "step/out_of_memory.hpp"
-#include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/schedules.hpp"
 
@@ -37,7 +37,7 @@ struct RankGroups {
 struct StepRunnerParts {
   const config::Config& config;
   const data::SampleDataset& train;
-  const ReplicaPlan& plan;
+  const input::ReplicaPlan& plan;
   const ResolvedObjective& objective;
   const LearningRatePlan& learning_rate;
   c10::Device device;

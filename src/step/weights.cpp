@@ -51,15 +51,22 @@ std::string space_text(const arrays::SampleShape& shape) {
 
 std::map<std::string, std::string> weights_metadata(const config::Config& config,
                                                     const arrays::SampleShape& shape) {
-  return {{"format", "pt"},
-          {"model", config.model.network.name},
-          {"channels", std::to_string(shape.channels)},
-          {"space", space_text(shape)},
-          {"layout", shape.model_layout()},
-          {"range", base::text("[", config.data.range[0], ", ", config.data.range[1], "]")},
-          {"activation", config::word(config.model.activation)},
-          {"output", config::word(resolved_output(config))},
-          {"likelihood", config.objective.likelihood.name}};
+  std::map<std::string, std::string> metadata = {
+      {"format", "pt"},
+      {"model", config.model.network.name},
+      {"channels", std::to_string(shape.channels)},
+      {"space", space_text(shape)},
+      {"layout", shape.model_layout()},
+      {"range", base::text("[", config.data.range[0], ", ", config.data.range[1], "]")},
+      {"activation", config::word(config.model.activation)},
+      {"output", config::word(resolved_output(config))},
+      {"likelihood", config.objective.likelihood.name}};
+  // Programs that know images only read these.
+  if (shape.is_image()) {
+    metadata["height"] = std::to_string(shape.space[0]);
+    metadata["width"] = std::to_string(shape.space[1]);
+  }
+  return metadata;
 }
 
 checkpoint::TensorFile collect_weights(const model::LatentModel& model,

@@ -12,9 +12,10 @@
 namespace vae_dist::step {
 
 /// Returns the metadata of a weights file: the model's name, the format of its samples
-/// (`channels`, `space`: "64x64", `range`, `layout`), and the properties that the tensors do not
-/// reveal: the `activation`, the decoder's final activation (`output`: sigmoid, tanh or identity),
-/// and the `likelihood`, which defines the meaning of the output.
+/// (`channels`, `space`: "64x64", of images also `height` and `width`, `range`, `layout`), and the
+/// properties that the tensors do not reveal: the `activation`, the decoder's final activation
+/// (`output`: sigmoid, tanh or identity), and the `likelihood`, which defines the meaning of the
+/// output.
 std::map<std::string, std::string> weights_metadata(const config::Config& config,
                                                     const arrays::SampleShape& shape);
 

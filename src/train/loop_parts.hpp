@@ -14,7 +14,7 @@ struct LoopParts {
   const config::Config& config;
   const data::SampleDataset& train;
   const data::SampleDataset* validation;  ///< may be null
-  const step::ReplicaPlan& plan;
+  const input::ReplicaPlan& plan;
   const step::ResolvedObjective& objective;
   const step::LearningRatePlan& learning_rate;
   const ComparedBy& compared_by;

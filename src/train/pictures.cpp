@@ -7,9 +7,9 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "evaluate/model_pictures.hpp"
+#include "input/open_data.hpp"
 #include "report/picture_files.hpp"
 #include "run/run_directory.hpp"
-#include "step/open_data.hpp"
 
 namespace vae_dist::train {
 
@@ -17,7 +17,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
   const config::PicturesConfig& wanted = parts.config.pictures;
   const run::RunDirectory directory(parts.config.run);
   const data::SampleDataset& data = parts.validation ? *parts.validation : parts.train;
-  const data::InputFormat format = step::input_format(parts.config, data, parts.device);
+  const data::InputFormat format = input::input_format(parts.config, data, parts.device);
   const std::string when = base::text("step ", steps_done);
   std::string number = std::to_string(steps_done);
   number.insert(0, 8 - std::min<std::size_t>(8, number.size()), '0');
@@ -41,7 +41,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
   if (wanted.samples > 0)
     draw("samples", "samples of the prior", [&](const auto& path, const auto& title) {
       report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed),
-                                format.low, format.high, title);
+                                {format.shown_low(), format.shown_high()}, title);
     });
   if (model.latent_kind() == base::LatentKind::none) return;
   if (wanted.reconstructions > 0)
@@ -50,7 +50,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           path,
           evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()),
                                 format, evaluate::Latent::mean, seed),
-          format.low, format.high, title);
+          {format.shown_low(), format.shown_high()}, title);
     });
   if (wanted.traversals > 0)
     draw("traversals", "traversals from row 0", [&](const auto& path, const auto& title) {
@@ -58,7 +58,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           path,
           evaluate::traverse(model, data, format,
                              evaluate::usual_traversal(model, wanted.traversals, seed)),
-          format.low, format.high, title);
+          {format.shown_low(), format.shown_high()}, title);
     });
 }
 

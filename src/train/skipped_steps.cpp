@@ -4,7 +4,7 @@
 
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
-#include "step/training_batches.hpp"
+#include "input/training_batches.hpp"
 
 namespace vae_dist::train {
 
@@ -32,7 +32,7 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
 
 std::string SkippedSteps::samples_of_step(std::int64_t step) const {
   const std::int64_t steps_per_epoch = parts_.learning_rate.steps_per_epoch;
-  const data::EpochOrder order(step::order_plan(parts_.config, parts_.plan),
+  const data::EpochOrder order(input::order_plan(parts_.config, parts_.plan),
                                static_cast<std::uint64_t>(step / steps_per_epoch),
                                std::make_shared<data::SampleChunks>(parts_.train.chunks()));
   const std::int64_t first = step % steps_per_epoch * parts_.plan.global_batch;

@@ -8,11 +8,11 @@
 #include "config/key_table.hpp"
 #include "config/words.hpp"
 #include "evaluate/collapse.hpp"
+#include "input/training_batches.hpp"
 #include "run/choose_device.hpp"
 #include "run/run_directory.hpp"
 #include "step/out_of_memory.hpp"
 #include "step/schedules.hpp"
-#include "step/training_batches.hpp"
 
 namespace vae_dist::train {
 namespace {
@@ -97,7 +97,7 @@ void add_regularizer(const StartFacts& f, base::TableRows& rows) {
 
 // The share of the images that the ranks of a node train with.
 double share_of_node(const StartFacts& f) {
-  return step::order_plan(f.config, f.plan).sections > 0
+  return input::order_plan(f.config, f.plan).sections > 0
              ? static_cast<double>(f.ranks_of_node) / static_cast<double>(f.plan.world_size)
              : 1;
 }
@@ -116,7 +116,7 @@ std::string reading_text(const StartFacts& f) {
                    static_cast<double>(f.train.size()) / static_cast<double>(f.train.rows().rows()),
                stored =
                    share_of_node(f) * used * static_cast<double>(f.train.rows().stored_bytes());
-  return base::text(step::order_plan(f.config, f.plan).sections > 0
+  return base::text(input::order_plan(f.config, f.plan).sections > 0
                         ? "streamed: each rank decodes the sections of its own replicas; an epoch "
                           "reads "
                         : "streamed, each chunk decoded once per epoch and node; an epoch reads ",
@@ -124,7 +124,7 @@ std::string reading_text(const StartFacts& f) {
 }
 
 std::string order_text(const StartFacts& f) {
-  const data::OrderPlan order = step::order_plan(f.config, f.plan);
+  const data::OrderPlan order = input::order_plan(f.config, f.plan);
   const std::string window = order.window_chunks > 0 ? base::text("shuffled in windows of ",
                                                                   order.window_chunks, " chunks")
                                                      : "all shuffled together";

@@ -9,8 +9,8 @@
 #include "config/config.hpp"
 #include "data/sample_dataset.hpp"
 #include "device/device_choice.hpp"
+#include "input/replica_plan.hpp"
 #include "step/out_of_memory.hpp"
-#include "step/replica_plan.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/schedules.hpp"
 
@@ -20,7 +20,7 @@ struct StartFacts {
   const config::Config& config;
   const data::SampleDataset& train;
   const data::SampleDataset* validation;  ///< may be null
-  const step::ReplicaPlan& plan;
+  const input::ReplicaPlan& plan;
   const device::DeviceChoice& device;
   const step::ResolvedObjective& objective;
   const step::LearningRatePlan& learning_rate;

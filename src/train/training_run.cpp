@@ -165,7 +165,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
   facts.parameters = learner.parameter_count();
   facts.top_variance =
       evaluate::top_variance(run.data.train, kImagesLookedAt,
-                             step::input_format(config, run.data.train, run.device.device));
+                             input::input_format(config, run.data.train, run.device.device));
   facts.first_step = first_step;
   facts.ranks_rounding = rounding;
   facts.ranks_of_node = world.local_size();

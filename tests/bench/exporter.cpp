@@ -141,8 +141,8 @@ int main(int argc, char** argv) {
   const std::unique_ptr<comm::CpuCommunicator> alone = comm::make_self_communicator();
   comm::CollectiveLog log;
   step::Learner learner({config,
-                         {3, 64, 64},
-                         step::make_replica_plan(kBatch, 1, 1, 0, kBatch),
+                         {3, {64, 64}},
+                         input::make_replica_plan(kBatch, 1, 1, 0, kBatch),
                          device::DeviceChoice{}},
                         *alone, log);
   const at::Tensor images =

@@ -85,7 +85,7 @@ class Trainer {
           const parallel::ArenaMemory& gradient_memory, const parallel::ReducerOptions& options)
       : name_(std::move(name)),
         comm_(std::move(comm)),
-        model_(step::make_model(config, {3, 64, 64})),
+        model_(step::make_model(config, {3, {64, 64}})),
         objective_(objective::ObjectiveOptions{}, *model_),
         part_({.name = {},
                .parameters = step::trained_parameters(*model_),

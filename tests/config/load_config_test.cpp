@@ -14,6 +14,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 TEST(LoadConfig, DefaultsAreTheSeeds) {
   const Config config = parse();
@@ -71,7 +72,7 @@ TEST(LoadConfig, MergesWhatAMergeKeyNames) {
   EXPECT_EQ(config.log.every_steps, 3) << "the first merged map takes precedence";
   EXPECT_EQ(config.evaluate.batch, 16);
   EXPECT_THAT(config.data.validation.file, ElementsAre("a.h5"));
-  EXPECT_EQ(config.data.validation.dataset, "x");
+  EXPECT_THAT(config.data.validation.dataset, ElementsAre("x"));
   EXPECT_THAT(config.data.validation.rows, ElementsAre(100, 200))
       << "the map's own key takes precedence";
 }
@@ -104,15 +105,17 @@ TEST(LoadConfig, ReadsAValidationSource) {
       "",
       {"data.validation={file: b.h5, dataset: /imgs, layout: NHWC, scale: 0.5, rows: [10, 20]}"});
   EXPECT_THAT(config.data.validation.file, ElementsAre("b.h5"));
-  EXPECT_EQ(config.data.validation.dataset, "/imgs");
+  EXPECT_THAT(config.data.validation.dataset, ElementsAre("/imgs"));
   EXPECT_EQ(config.data.validation.layout, "NHWC");
   EXPECT_EQ(config.data.validation.scale, 0.5);
   EXPECT_THAT(config.data.validation.rows, ElementsAre(10, 20));
 }
 
 TEST(LoadConfig, QuotedWordsAreTextAndPlainOnesAreNot) {
-  EXPECT_EQ(parse("", {"data.train.dataset=null"}).data.train.dataset, std::nullopt);
-  EXPECT_EQ(parse("", {"data.train.dataset='null'"}).data.train.dataset, "null");
+  EXPECT_THAT(parse("", {"data.train.dataset=null"}).data.train.dataset, IsEmpty());
+  EXPECT_THAT(parse("", {"data.train.dataset='null'"}).data.train.dataset, ElementsAre("null"));
+  EXPECT_THAT(parse("", {"data.train.dataset=[rho, u]"}).data.train.dataset,
+              ElementsAre("rho", "u"));
   EXPECT_EQ(parse("", {"run.name=2024"}).run.name, "2024");
   EXPECT_EQ(parse("", {"run.name='required'"}).run.name, "required");
 }

@@ -27,8 +27,14 @@
 #include <type_traits>
 #include <vector>
 
-#include "step/batch_tensors.hpp"
+#include "input/batch_tensors.hpp"
 #include "step/make_model.hpp"
+
+namespace vae_dist::input {
+
+model::Sample real_stored_batch(const data::Batch& batch, const data::InputFormat& format);
+
+}  // namespace vae_dist::input
 
 namespace vae_dist::step {
 
@@ -36,14 +42,12 @@ static_assert(
     std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(
                                              const config::Config&, const arrays::SampleShape&)>,
     "make_model() has changed: change the one below too, or it replaces nothing");
-static_assert(std::is_same_v<decltype(stored_batch),
+static_assert(std::is_same_v<decltype(input::stored_batch),
                              model::Sample(const data::Batch&, const data::InputFormat&)>,
               "stored_batch() has changed: change the one below too, or it replaces nothing");
 
 std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config,
                                                     const arrays::SampleShape& shape);
-model::Sample real_stored_batch(const data::Batch& batch, const data::InputFormat& format);
-
 namespace {
 
 struct Plan {
@@ -108,6 +112,12 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   return model;
 }
 
+}  // namespace vae_dist::step
+
+namespace vae_dist::input {
+
+using namespace step;  // the plan
+
 // Each step calls this once, before anything else.
 model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& format) {
   static long long step = 0;
@@ -132,4 +142,4 @@ model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& fo
   return stored;
 }
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -154,7 +154,7 @@ class GoldenRun {
         self_(comm::make_self_communicator()),
         learner_(
             {config_, golden.shape(),
-             step::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}},
+             input::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}},
             *self_, log_),
         images_(golden.tensor("images").to(type_).contiguous(
             channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)),

@@ -15,10 +15,10 @@
 #include "device/gpu_facts.hpp"
 #include "device/queue_copy.hpp"
 #include "device/work_recorder.hpp"
+#include "input/training_batches.hpp"
 #include "model/resnet_vae.hpp"
 #include "never_waits.hpp"
 #include "shared_gpu.hpp"
-#include "step/training_batches.hpp"
 
 namespace vae_dist {
 namespace {
@@ -73,7 +73,7 @@ TEST(QueuedCopy, DoesNotWaitAndLeavesTheHostsMemoryAlone) {
 // Follows the training loop: another thread fills batches in pinned memory, they are copied while
 // the device is busy, and the memory is released and reused.
 TEST(BatchesForAGpu, TravelFromPinnedMemoryThatIsUsedAgainOnlyAfterTheCopy) {
-  const data::BatchMemory memory = step::batch_memory_for(the_device.device);
+  const data::BatchMemory memory = input::batch_memory_for(the_device.device);
   constexpr std::size_t kBytes = 3 << 20;
   std::set<const void*> blocks;
   std::vector<at::Tensor> copies;
@@ -117,8 +117,8 @@ TEST(DeferredValues, AreThoseOfTheirTimeAndNotWaitedFor) {
 // Two steps on each device with the same model, images and noise.
 TEST(LearnerOnAGpu, TrainsWhatItTrainsOnTheCpu) {
   const auto self = comm::make_self_communicator();
-  const step::ReplicaPlan plan =
-      step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
+  const input::ReplicaPlan plan =
+      input::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
   comm::CollectiveLog log;
   const config::Config config = step::small_config();
   step::Learner cpu({config, step::kSmallShape, plan}, *self, log),
@@ -205,8 +205,8 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
   const auto self = comm::make_self_communicator();
   for (const char* precision : {"fp32", "bf16"}) {
     for (const std::int64_t replicas : {1, 2, 4}) {
-      const step::ReplicaPlan plan =
-          step::make_replica_plan(step::kSmallBatch, replicas, 1, 0, step::kSmallBatch);
+      const input::ReplicaPlan plan =
+          input::make_replica_plan(step::kSmallBatch, replicas, 1, 0, step::kSmallBatch);
       config::Config config = step::small_config(precision);
       config.distributed.reproducible = true;
       config.train.gradient_clip_norm = 0.05;
@@ -242,8 +242,8 @@ TEST(CapturedStepOnAGpu, ComputesWhatEagerStepsDoBitForBit) {
 
 TEST(CapturedStepOnAGpu, ComputesTheSameWhereBlocksAreComputedAgain) {
   const auto self = comm::make_self_communicator();
-  const step::ReplicaPlan plan =
-      step::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
+  const input::ReplicaPlan plan =
+      input::make_replica_plan(step::kSmallBatch, 2, 1, 0, step::kSmallBatch);
   for (const char* precision : {"fp32", "bf16"}) {
     config::Config config = step::small_config(precision);
     config.model.network.name = "resnet_vae";
@@ -270,8 +270,8 @@ TEST(CapturedStepOnAGpu, ComputesTheSameWhereBlocksAreComputedAgain) {
 
 TEST(ResidualNetworkOnAGpu, TrainsAlikeInBfloat16WhateverItNormalisesIn) {
   const auto self = comm::make_self_communicator();
-  const step::ReplicaPlan plan =
-      step::make_replica_plan(step::kSmallBatch, 1, 1, 0, step::kSmallBatch);
+  const input::ReplicaPlan plan =
+      input::make_replica_plan(step::kSmallBatch, 1, 1, 0, step::kSmallBatch);
   config::Config in_bf16 = step::small_config("bf16");
   in_bf16.model.network.name = "resnet_vae";
   config::Config in_fp32 = in_bf16;
@@ -294,8 +294,8 @@ TEST(ResidualNetworkOnAGpu, TrainsAlikeInBfloat16WhateverItNormalisesIn) {
 
 TEST(CapturedStepOnAGpu, NeverWaitsForTheDevice) {
   const auto self = comm::make_self_communicator();
-  const step::ReplicaPlan plan =
-      step::make_replica_plan(step::kSmallBatch, 4, 1, 0, step::kSmallBatch);
+  const input::ReplicaPlan plan =
+      input::make_replica_plan(step::kSmallBatch, 4, 1, 0, step::kSmallBatch);
   comm::CollectiveLog log;
   const config::Config single = step::small_config("fp32");
   step::Learner learner({single, step::kSmallShape, plan, the_device}, *self, log);

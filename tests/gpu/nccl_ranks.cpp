@@ -226,8 +226,8 @@ TEST(Step, NeverWaitsForTheDevice) {
     config.distributed.batch_norm = config::from_word<config::BatchNorm>(batch_norm);
     config.distributed.reproducible = reproducible;
     config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-    const step::ReplicaPlan plan = step::make_replica_plan(step::kSmallBatch, 8, all_ranks->size(),
-                                                           all_ranks->rank(), step::kSmallBatch);
+    const input::ReplicaPlan plan = input::make_replica_plan(
+        step::kSmallBatch, 8, all_ranks->size(), all_ranks->rank(), step::kSmallBatch);
     comm::CollectiveLog log;
     step::Learner learner({config, step::kSmallShape, plan, the_device}, *all_ranks, log);
     learner.replicate(*all_ranks);
@@ -266,7 +266,7 @@ TEST(Step, CapturedComputesWhatItDoesEagerly) {
         config.train.cuda_graph = cuda_graph;
         config.distributed.reproducible = reproducible;
         config.distributed.first_bucket_mib = config.distributed.bucket_mib = 0.001;
-        const step::ReplicaPlan plan = step::make_replica_plan(
+        const input::ReplicaPlan plan = input::make_replica_plan(
             step::kSmallBatch, replicas, all_ranks->size(), all_ranks->rank(), step::kSmallBatch);
         comm::CollectiveLog log;
         step::Learner learner({config, step::kSmallShape, plan, the_device}, *all_ranks, log);

@@ -9,7 +9,7 @@ import unittest
 
 ROOT = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
 # Another room of the same floor that a room may include beside those below it.
-BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels", "normalisation"}, "normalisation": {"kernels"}, "optimizer": {"parallel"}}
+BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels", "normalisation"}, "normalisation": {"kernels"}, "optimizer": {"parallel"}, "step": {"input"}}
 MOST_LINES = 4000
 
 
@@ -46,7 +46,7 @@ class Rooms(unittest.TestCase):
 
     def may_include(self, room, other):
         if room == "datasets":
-            return other in {"base", "hdf5", "data", "plot"}
+            return other in {"base", "hdf5", "arrays", "data", "plot"}
         if other == "datasets":
             return self.floors[room] >= 8
         if room in ("lesson", "bench") and other == "train":

@@ -8,8 +8,8 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "input/batch_tensors.hpp"
 #include "small_run.hpp"
-#include "step/batch_tensors.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -187,15 +187,16 @@ TEST_F(CapturedStepTest, MakesTheModelsInputInsideTheRecording) {
   captured.learner().prepare_with([&](const model::Sample& stored) {
     if (!counts_.launching) ++prepared_outside;
     EXPECT_EQ(stored.x.scalar_type(), at::kByte);
-    return model_batch(stored, format);
+    return input::model_batch(stored, format);
   });
   for (std::int64_t number = 0; number < 7; ++number) {
     model::Sample stored((images_of_step(number) * 255).to(at::kByte),
                          noise_of_step(number, at::kFloat));
     stored.mirrored =
         ((at::arange(kSmallBatch).view({-1, 1, 1, 1}) + number) % 3 == 0).to(at::kByte);
-    EXPECT_EQ(captured.learner().step(stored, 0.005, {kSmallKldFactor, 0}).get(),
-              eager.learner().step(model_batch(stored, format), 0.005, {kSmallKldFactor, 0}).get())
+    EXPECT_EQ(
+        captured.learner().step(stored, 0.005, {kSmallKldFactor, 0}).get(),
+        eager.learner().step(input::model_batch(stored, format), 0.005, {kSmallKldFactor, 0}).get())
         << "step " << number;
   }
   EXPECT_TRUE(captured.learner().is_captured());

@@ -90,7 +90,7 @@ TEST(MemoryOfSteps, IsNotThatOfTheStart) {
 
 class OutOfMemoryText : public testing::Test {
  protected:
-  const ReplicaPlan plan_{64, 2, 2, 0};
+  const input::ReplicaPlan plan_{64, 2, 2, 0};
   const MemoryNeed need_{45.2e6, 3.1e9, true};
   config::DistributedConfig config_;
 };

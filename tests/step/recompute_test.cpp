@@ -103,7 +103,7 @@ std::int64_t peak_of_a_step(config::Config config) {
   config.train.global_batch = 2;
   const auto self = comm::make_self_communicator();
   comm::CollectiveLog log;
-  Learner learner({config, kShape, make_replica_plan(2, 1, 1, 0, 2)}, *self, log);
+  Learner learner({config, kShape, input::make_replica_plan(2, 1, 1, 0, 2)}, *self, log);
   const at::Tensor images = at::rand({2, 3, 256, 256}).contiguous(at::MemoryFormat::ChannelsLast),
                    noise = at::randn({2, learner.objective().noise_per_sample(2)});
   const auto held = std::make_shared<HeldMemory>();

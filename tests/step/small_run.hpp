@@ -50,7 +50,8 @@ class SmallRank {
  public:
   SmallRank(const config::Config& config, std::int64_t replicas, comm::CpuCommunicator& comm)
       : type_(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat),
-        plan_(make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
+        plan_(
+            input::make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
         learner_({config, kSmallShape, plan_}, comm, log_) {
     at::set_num_threads(1);  // applies to this thread; ranks are threads here
   }
@@ -98,7 +99,7 @@ class SmallRank {
 
  private:
   at::ScalarType type_;
-  ReplicaPlan plan_;
+  input::ReplicaPlan plan_;
   comm::CollectiveLog log_;
   Learner learner_;
 };

@@ -36,7 +36,7 @@ class StartTable : public TemporaryFolderTest {
     config_.model.latent_dim = 8;
     config_.data.shuffle_window_chunks = 0;
     device_.backend = device::Backend::mpi;
-    plan_ = step::make_replica_plan(64, 4, 2, 0, 210);
+    plan_ = input::make_replica_plan(64, 4, 2, 0, 210);
   }
 
   // Resolves the objective and returns the rows by name.
@@ -60,7 +60,7 @@ class StartTable : public TemporaryFolderTest {
 
   config::Config config_;
   std::optional<data::SampleDataset> data_;
-  step::ReplicaPlan plan_;
+  input::ReplicaPlan plan_;
   objective::GaussianSettings& gaussian() {
     return config_.objective.likelihood.settings_of<objective::GaussianSettings>("gaussian");
   }

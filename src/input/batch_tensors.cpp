@@ -1,11 +1,11 @@
-#include "step/batch_tensors.hpp"
+#include "input/batch_tensors.hpp"
 
 #include <ATen/ATen.h>
 
 #include "data/batch_maker.hpp"
 #include "device/queue_copy.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 at::Tensor noise_tensor(const data::Batch& batch, const data::InputFormat& format) {
@@ -44,4 +44,4 @@ model::Sample model_batch(const model::Sample& stored, const data::InputFormat& 
   return {images, stored.noise.to(format.type)};
 }
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -1,11 +1,11 @@
-#include "step/training_batches.hpp"
+#include "input/training_batches.hpp"
 
 #include "data/chunk_ring.hpp"
 #include "data/section_stream.hpp"
 #include "device/queue_copy.hpp"
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 data::BatchPlan batch_plan(const BatchSource& source) {
@@ -76,4 +76,4 @@ std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& sou
                           batch_memory_for(source.device), maker_threads(source)});
 }
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -7,7 +7,7 @@
 #include "config/config.hpp"
 #include "data/epoch_order.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 
 struct ReplicaPlan {
   std::int64_t global_batch = 0;  ///< G
@@ -36,4 +36,4 @@ ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, 
 /// number of ranks.
 void check_reproducible(const ReplicaPlan& plan, config::BatchNorm batch_norm);
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -11,7 +11,7 @@
 #include "data/sample_dataset.hpp"
 #include "device/device_choice.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 
 /// Opens and checks a source of the configuration without loading its samples into memory. `key`
 /// names the source in messages: "data.train". Throws BadInput.
@@ -35,6 +35,12 @@ struct RunData {
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
                       comm::CpuCommunicator& all_ranks, const std::string& kept = "");
 
+/// Returns the normalisation by the statistics of these samples (data::Normalisation::text()), as
+/// data.normalize and data.transform want it; empty if data.normalize is scale. Throws AgreedError.
+/// A collective.
+std::string find_normalisation(const config::Config& config, const data::SampleDataset& training,
+                               comm::CpuCommunicator& all_ranks, std::int64_t threads);
+
 /// Gives the dataset the normalisation that a run has kept; none if `kept` is empty. Throws
 /// BadInput.
 void use_normalisation(data::SampleDataset& dataset, const std::string& kept);
@@ -50,4 +56,4 @@ std::string flips(const config::DataConfig& data);
 data::InputFormat input_format(const config::Config& config, const data::SampleDataset& dataset,
                                c10::Device device);
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -2,9 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "data/model_input.hpp"
-#include "step/training_batches.hpp"
+#include "input/training_batches.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 // tests/gpu tests the memory for a GPU.
@@ -23,4 +23,4 @@ TEST(BatchMemory, ForTheCpuIsPlainAndUsedAgain) {
 }
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -1,4 +1,4 @@
-#include "step/batch_tensors.hpp"
+#include "input/batch_tensors.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include "../data/image_files.hpp"
 #include "data/batch_maker.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 using ImageTensor = data::ImageFileTest;
@@ -48,4 +48,4 @@ TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
 }
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -9,9 +9,9 @@
 #include "config/config.hpp"
 #include "data/batch_memory.hpp"
 #include "data/prefetching_loader.hpp"
-#include "step/replica_plan.hpp"
+#include "input/replica_plan.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 
 struct BatchSource {
   const config::Config& config;
@@ -37,4 +37,4 @@ std::unique_ptr<data::PrefetchingLoader> training_batches(const BatchSource& sou
 /// Returns the memory for batches: plain memory that is reused on the CPU, pinned memory for a GPU.
 data::BatchMemory batch_memory_for(c10::Device device);
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -1,13 +1,13 @@
 // Opens the data of a run on one rank. tests/data and tests/process/streaming_test.py test how the
 // ranks of a node share it.
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 
 #include <gmock/gmock.h>
 
 #include "../data/image_files.hpp"
 #include "comm/agreement.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 using testing::AllOf;
@@ -146,4 +146,4 @@ TEST_F(OpenDataTest, TheFormatOfTheModelsInputFollowsDataAndConfiguration) {
 }
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -1,9 +1,9 @@
-#include "step/replica_plan.hpp"
+#include "input/replica_plan.hpp"
 
 #include "base/error.hpp"
 #include "base/power_of_two.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 
 ReplicaPlan make_replica_plan(std::int64_t global_batch, std::int64_t replicas, int world_size,
                               int rank, std::int64_t training_samples) {
@@ -51,4 +51,4 @@ void check_reproducible(const ReplicaPlan& plan, config::BatchNorm batch_norm) {
         "rank run as one batch, whose sums depend on the number of ranks.");
 }
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

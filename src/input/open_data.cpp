@@ -1,4 +1,4 @@
-#include "step/open_data.hpp"
+#include "input/open_data.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -14,10 +14,10 @@
 #include "comm/node_memory.hpp"
 #include "config/expand_paths.hpp"
 #include "data/channel_statistics.hpp"
-#include "step/replica_plan.hpp"
-#include "step/training_batches.hpp"
+#include "input/replica_plan.hpp"
+#include "input/training_batches.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 // The approximate size of the decoded chunks that are shuffled together when streaming.
@@ -259,33 +259,6 @@ data::NormaliseBy normalise_by(config::Normalize wanted) {
   throw std::logic_error("data.normalize scale has no statistics");
 }
 
-// Gives both datasets one normalisation. A collective.
-void normalise(const config::Config& config, RunData& data, const std::string& kept,
-               std::int64_t threads, comm::CpuCommunicator& all_ranks) {
-  if (config.data.normalize == config::Normalize::scale) return;
-  const std::vector<std::string>& transforms = config.data.transform;
-  const auto channels = data.train.shape().channels;
-  comm::agree(all_ranks, [&] {
-    if (transforms.size() != 1 && static_cast<std::int64_t>(transforms.size()) != channels)
-      throw base::BadInput(base::text("data.transform has ", transforms.size(), " entries, but ",
-                                      data.train.description(), " has ", channels, " channels"));
-  });
-  std::string text = kept;
-  if (text.empty()) {
-    const data::ChannelStatistics statistics =
-        data::channel_statistics(data.train, transforms, all_ranks, threads);
-    text =
-        data::normalisation_of(statistics, transforms, normalise_by(config.data.normalize)).text();
-    if (const std::string flat = data::constant_channels(statistics);
-        !flat.empty() && all_ranks.rank() == 0)
-      log::warn(base::text(data.train.rows().where(), ": ", flat));
-  }
-  comm::agree(all_ranks, [&] {
-    use_normalisation(data.train, text);
-    if (data.validation) use_normalisation(*data.validation, text);
-  });
-}
-
 }  // namespace
 
 data::SampleDataset open_source(const config::Config& config, const config::SourceConfig& source,
@@ -309,6 +282,30 @@ void use_normalisation(data::SampleDataset& dataset, const std::string& kept) {
     throw base::BadInput(
         base::text("the normalisation of the checkpoint cannot be read: ", error.what()));
   }
+}
+
+std::string find_normalisation(const config::Config& config, const data::SampleDataset& training,
+                               comm::CpuCommunicator& all_ranks, std::int64_t threads) {
+  if (config.data.normalize == config::Normalize::scale) return "";
+  const std::vector<std::string>& transforms = config.data.transform;
+  const std::int64_t channels = training.shape().channels;
+  comm::agree(all_ranks, [&] {
+    if (transforms.size() != 1 && static_cast<std::int64_t>(transforms.size()) != channels)
+      throw base::BadInput(base::text("data.transform has ", transforms.size(), " entries, but ",
+                                      training.description(), " has ", channels, " channels"));
+  });
+  const data::ChannelStatistics statistics =
+      data::channel_statistics(training, transforms, all_ranks, threads);
+  if (const std::string flat = data::constant_channels(statistics);
+      !flat.empty() && all_ranks.rank() == 0)
+    log::warn(base::text(training.rows().where(), ": ", flat));
+  data::Normalisation out =
+      data::normalisation_of(statistics, transforms, normalise_by(config.data.normalize));
+  const arrays::ArrayFile& file = training.rows().opened(0);
+  if (file.sparse()) out.arrays.push_back({file.sparse_path(), "V", channels});
+  for (const arrays::ArrayFile::Part& part : file.parts())
+    out.arrays.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
+  return out.text();
 }
 
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
@@ -363,7 +360,14 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
     data->validation =
         data->train.hold_out(*validation.fraction, static_cast<std::uint64_t>(config.run.seed));
 
-  normalise(config, *data, kept, reader_threads(config.data, world.local_size()), all_ranks);
+  const std::string normalisation =
+      kept.empty() ? find_normalisation(config, data->train, all_ranks,
+                                        reader_threads(config.data, world.local_size()))
+                   : kept;
+  comm::agree(all_ranks, [&] {
+    use_normalisation(data->train, normalisation);
+    if (data->validation) use_normalisation(*data->validation, normalisation);
+  });
   choose_order(config, *data, whole, all_bytes * copies, world, all_ranks);
   if (all_ranks.rank() == 0) {
     for (const std::string& doubt : data->train.doubts()) log::warn(doubt);
@@ -404,4 +408,4 @@ data::InputFormat input_format(const config::Config& config, const data::SampleD
   return format;
 }
 
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

@@ -1,10 +1,10 @@
-#include "step/replica_plan.hpp"
+#include "input/replica_plan.hpp"
 
 #include <gmock/gmock.h>
 
 #include "base/error.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 namespace {
 
 using testing::HasSubstr;
@@ -70,4 +70,4 @@ TEST(ReplicaPlan, RefusesADatasetSmallerThanABatch) {
 }
 
 }  // namespace
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input

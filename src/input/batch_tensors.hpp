@@ -9,7 +9,7 @@
 #include "data/model_input.hpp"
 #include "model/sample.hpp"
 
-namespace vae_dist::step {
+namespace vae_dist::input {
 
 /// Returns the batch on format.device: x as data::stored_pixels() returns it, the noise, [B, noise
 /// per sample] in fp32, and which samples are to be mirrored. Copies are queued as in
@@ -19,4 +19,4 @@ model::Sample stored_batch(const data::Batch& batch, const data::InputFormat& fo
 /// Returns what the model sees of a batch, or of a part of it, that stored_batch() returned: the
 /// images as data::model_input() does, mirrored where they are to be, and the noise in format.type.
 model::Sample model_batch(const model::Sample& stored, const data::InputFormat& format);
-}  // namespace vae_dist::step
+}  // namespace vae_dist::input
