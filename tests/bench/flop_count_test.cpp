@@ -95,7 +95,7 @@ TEST(FlopCount, OfANetworkIsThatOfItsLayers) {
   config::Config config;
   config.model.hidden_dims = {4, 6};
   config.model.latent_dim = 3;
-  const auto network = step::make_model(config, {1, 8, 8});
+  const auto network = step::make_model(config, {1, {8, 8}});
   constexpr double kTaps = 9, kBatch = 5;
   constexpr double kFirst = 2 * kBatch * (4 * 4 * 4) * (1 * kTaps);
   constexpr double kOthers = 2 * kBatch *

@@ -84,8 +84,7 @@ json embedded(const data::SampleSource& source, const std::string& codes) {
   const arrays::SampleShape& s = images.shape();
   torch::manual_seed(4);
   model::MlpVae model({.channels = s.channels,
-                       .height = s.space[0],
-                       .width = s.space[1],
+                       .space = s.space,
                        .latent_dim = 2,
                        .hidden_dims = {4}},
                       model::make_likelihood("gaussian"));

@@ -95,16 +95,14 @@ class ArrayGolden : public testing::TestWithParam<std::tuple<std::string, std::s
     return golden_.tensor(name).to(exact_ ? at::kDouble : at::kFloat);
   }
 
-  // The configuration knows no conditions, and data with other axes than images are not read here.
+  // The configuration knows no conditions.
   std::shared_ptr<model::LatentModel> make() const {
-    const std::int64_t channels = golden_.fact("channels");
-    const data::SampleShape as_image = {channels, 1, model::positions_in(space_)};
-    model::NetworkOptions options = step::network_options(config_, as_image);
-    options.space = space_;
+    const arrays::SampleShape shape = {golden_.fact("channels"), space_};
+    model::NetworkOptions options = step::network_options(config_, shape);
     options.condition_values = golden_.has("condition") ? golden_.tensor("condition").size(1) : 0;
     const base::Chosen<base::Network>& chosen = config_.model.network;
     auto model = model::make_network(
-        chosen.name, {options, chosen.settings(), step::make_likelihood(config_, as_image)});
+        chosen.name, {options, chosen.settings(), step::make_likelihood(config_, shape)});
     model::draw_initial_weights(*model, 1);
     model->to(exact_ ? at::kDouble : at::kFloat);
     for (const auto& buffer : model->named_buffers()) {

@@ -8,10 +8,13 @@
 #include <stdexcept>
 #include <vector>
 
-#include "random_images.hpp"
+#include "../normalisation/random_images.hpp"
 
 namespace vae_dist::kernels {
 namespace {
+
+using normalisation::error;
+using normalisation::normal_double;
 
 // Samples shorter and longer than what one logarithm serves, with a rest that fills no lanes.
 const std::vector<std::vector<std::int64_t>> kSizes = {

@@ -99,7 +99,7 @@ TEST(NetworkOptions, AreTheImagesAndTheConfigurations) {
   config.model.latent_dim = 17;
   config.model.hidden_dims = {5, 6};
   config.model.activation = config::Activation::silu;
-  const model::NetworkOptions options = network_options(config, {1, 28, 30});
+  const model::NetworkOptions options = network_options(config, {1, {28, 30}});
   EXPECT_EQ(options.channels, 1);
   EXPECT_EQ(options.space, (model::Space{28, 30}));
   EXPECT_EQ(options.latent_dim, 17);

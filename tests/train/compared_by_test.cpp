@@ -26,7 +26,7 @@ config::Config warming_up() {
 }
 
 ComparedBy by_of(const config::Config& config) {
-  const step::ResolvedObjective resolved = step::resolve_objective(config, 1000, {1, 8, 8});
+  const step::ResolvedObjective resolved = step::resolve_objective(config, 1000, {1, {8, 8}});
   evaluate::EvaluationOptions options;
   options.final_weights = resolved.final_weights();
   options.importance_samples = config.evaluate.importance_samples;
