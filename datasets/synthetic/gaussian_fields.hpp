@@ -28,8 +28,8 @@ struct FieldsOptions {
   std::vector<std::string> channels = {"density", "pressure"};
   std::vector<double> means = {0.0}, deviations = {1.0};  ///< one, or one for each channel
   double correlation = 0.5;                               ///< of any two channels: 0 to 1
-  double slope = 4.0;             ///< of the power spectrum beyond the knee; 0: white noise
-  double knee = 4.0;              ///< waves in the box, above 0
+  double slope = 6.0;             ///< of the power spectrum beyond the knee; 0: white noise
+  double knee = 2.0;              ///< waves in the box, above 0
   double correlation_time = 5.0;  ///< frames; 0: frames are independent
   datasets::Compression compression{.deflate_level = 0};  ///< level 0: contiguous, else chunked
   std::int64_t seed = 0;
