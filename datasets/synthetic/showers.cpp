@@ -59,7 +59,7 @@ struct Showers {
 };
 
 // In the interval (0, 1).
-double uniform(std::uint32_t word) { return (word + 0.5) * 0x1p-32; }
+double uniform_of(std::uint32_t word) { return (word + 0.5) * 0x1p-32; }
 
 // Makes one shower. Draw 0 of a shower is its incident energy, draw 1 its particles: two words each
 // for a piece of the stick and for a voxel. Exponential numbers divided by their sum are the pieces
@@ -67,7 +67,7 @@ double uniform(std::uint32_t word) { return (word + 0.5) * 0x1p-32; }
 void make_shower(const ShowersOptions& options, base::PhiloxKey key, std::int64_t number,
                  float& incident, float& lost, std::span<float> voxels) {
   const auto sample = static_cast<std::uint64_t>(number);
-  const double place = uniform(base::random_block(key, sample, 0, 0)[0]);
+  const double place = uniform_of(base::random_block(key, sample, 0, 0)[0]);
   incident = static_cast<float>(options.least_energy *
                                 std::pow(options.largest_energy / options.least_energy, place));
   const auto particles =
@@ -82,8 +82,8 @@ void make_shower(const ShowersOptions& options, base::PhiloxKey key, std::int64_
     const auto half = static_cast<std::size_t>(particle % 2 * 2);
     if (half == 0)
       words = base::random_block(key, sample, 1, static_cast<std::uint32_t>(particle / 2));
-    const double piece = -std::log(uniform(words[half]));
-    const auto voxel = std::upper_bound(up_to.begin(), up_to.end(), uniform(words[half + 1]));
+    const double piece = -std::log(uniform_of(words[half]));
+    const auto voxel = std::upper_bound(up_to.begin(), up_to.end(), uniform_of(words[half + 1]));
     energies[static_cast<std::size_t>(voxel - up_to.begin())] += piece;
     sum += piece;
   }

@@ -59,10 +59,10 @@ class Communities(unittest.TestCase):
         return np.concatenate([np.stack(each, 1) for each in channels])
 
     def flowgen(self):
-        names = ["p", "rho", "u", "v", "w"]
-        snapshots = self.normal(3, 5, 33, 34, 35)
+        names = ["p", "rho", "t", "u", "v", "w"]
+        snapshots = self.normal(3, 6, 6, 7, 8)
         for i, fields in enumerate(snapshots):
-            self.write(f"snapshots/snapshot_{i}.h5", **{f"primes__{name}": field for name, field in zip(names, fields)}, primes__t=fields[0])
+            self.write(f"snapshots/snapshot_{i}.h5", **{f"primes__{name}": field for name, field in zip(names, fields)})
         return snapshots
 
     def sparse_cells(self):
@@ -115,12 +115,12 @@ class Communities(unittest.TestCase):
         return train
 
     def ct(self):
-        volumes = self.random.integers(-1024, 3000, (3, 1, 40, 70, 66)).astype(np.int16)
+        volumes = self.random.integers(-1024, 3000, (3, 1, 10, 17, 16)).astype(np.int16)
         for i, volume in enumerate(volumes):
             self.write(f"ct/patient_{i}.h5", volume=volume[0])
         return volumes
 
-    MAKERS = {"The Well": lambda self: self.the_well(8, 9), "The Well in 3-D": lambda self: self.the_well(33, 34, 35), "flowgen": flowgen, "CaloChallenge": calochallenge,
+    MAKERS = {"The Well": lambda self: self.the_well(8, 9), "The Well in 3-D": lambda self: self.the_well(5, 6, 7), "flowgen": flowgen, "CaloChallenge": calochallenge,
               "AnnData, dense": dense_cells, "AnnData, sparse": sparse_cells, "DeepDriveMD": contact_maps, "MATLAB v7.3": matlab, "PCam": pcam, "USPS": usps,
               "Galaxy10": galaxy10, "CT series": ct}
 
