@@ -43,14 +43,14 @@ def wrapped(words, width):
 
 
 def floors():
-    """[(floor, [(room, what it holds)])] of src/README.md's table, the highest first; datasets has no number and stands beside the floors."""
+    """[(floor, [(room, what it holds, what it may include)])] of src/README.md's table, the highest first; rooms without a number stand beside the floors."""
     found = {}
     for line in (ROOT / "src/README.md").read_text().splitlines():
-        row = re.match(r"\| (\d*) ?\| ((?:`[\w/]+/`(?:, )?)+) \| ([^|]+) \|", line)
+        row = re.match(r"\| (\d*) ?\| ((?:`[\w/]+/`(?:, )?)+) \| ([^|]+) \| ([^|]+) \|", line)
         if row:
             names = [folder.split("/")[-1] for folder in re.findall(r"`([\w/]+)/`", row[2])]
             holds = row[3].strip().replace("`", "").split("; ") if len(names) > 1 else [row[3].strip().replace("`", "")]
-            found.setdefault(int(row[1] or 0), []).extend(zip(names, holds))
+            found.setdefault(int(row[1] or 0), []).extend((name, held, row[4].strip()) for name, held in zip(names, holds))
     return sorted(found.items(), reverse=True)
 
 
@@ -63,16 +63,16 @@ def rooms():
             beside = there
             continue
         each = (width - left - 24) / len(there)
-        lines = [wrapped(holds, int((each - gap - 12) / 5.9)) for _, holds in there]
+        lines = [wrapped(holds, int((each - gap - 12) / 5.9)) for _, holds, _ in there]
         height = 46 + 14 * max(len(words) for words in lines)
         parts += [box(8, y, width - 16, height, "floor"), text(24, y + height / 2 + 4, f"floor {floor}", "small")]
-        for i, (name, _) in enumerate(there):
+        for i, (name, _, _) in enumerate(there):
             x = left + 10 + i * each
             parts += [box(x, y + 8, each - gap, height - 16, "room"), text(x + 8, y + 25, name, "name")]
             parts += [text(x + 8, y + 41 + 14 * k, line, "small") for k, line in enumerate(lines[i])]
         y += height + gap
-    for name, holds in beside:
-        parts += [box(8, y, width - 16, 40, "floor"), text(24, y + 25, name, "name"), text(110, y + 25, holds + " (beside the floors: uses base, hdf5, data, plot)", "small")]
+    for name, holds, uses in beside:
+        parts += [box(8, y, width - 16, 40, "floor"), text(24, y + 25, name, "name"), text(110, y + 25, f"{holds} (beside the floors: uses {uses})", "small")]
         y += 48
     parts.append(text(width / 2, y + 14, "A room includes only rooms on floors below it. run may use inference and report, inference may use report, objective may use model.", "small middle"))
     return drawing(width, y + 28, "The rooms of vae_dist and their floors", parts)

@@ -55,9 +55,12 @@ std::string datasets_of(const hdf5::Hdf5File& file) {
 }
 
 std::string reading_of(const data::SampleDataset& images) {
-  std::string out = base::text("read as ", images.description(), "\nscale ", images.scale(),
-                               ": stored values times the scale lie in [0, 1]\nfingerprint ",
-                               images.fingerprint(), "\n");
+  std::string out = base::text("read as ", images.description(), "\n");
+  out +=
+      images.is_plain()
+          ? std::string("values of any range: set data.normalize to standardize, min_max or none\n")
+          : base::text("scale ", images.scale(), ": stored values times the scale lie in [0, 1]\n");
+  out += base::text("fingerprint ", images.fingerprint(), "\n");
   for (const std::string& doubt : images.doubts()) out += base::text("doubtful: ", doubt, "\n");
   return out + advice_for(images);
 }

@@ -1,13 +1,15 @@
+#include <ATen/ATen.h>
+
 #include <algorithm>
-#include <cstring>
 #include <iostream>
 #include <memory>
 
 #include "base/text.hpp"
+#include "data/model_input.hpp"
 #include "data/sample_dataset.hpp"
 #include "datasets/file_description.hpp"
 #include "launcher/data_verbs.hpp"
-#include "plot/image_grid.hpp"
+#include "report/sample_pictures.hpp"
 
 namespace vae_dist::launcher {
 namespace {
@@ -19,41 +21,42 @@ struct InfoOptions {
   data::SampleSource source;
 };
 
-// Returns an image as it is read, in 256 levels, as height by width by channels.
-plot::Picture grey_levels(const data::SampleDataset& dataset,
-                          std::span<const std::uint8_t> stored) {
-  const arrays::SampleShape& s = dataset.shape();
-  plot::Picture out{static_cast<int>(s.space.at(0)), static_cast<int>(s.space.at(1)),
-                    static_cast<int>(s.channels),
-                    std::vector<std::uint8_t>(static_cast<std::size_t>(s.values()))};
-  const bool planes = dataset.layout() == arrays::SampleLayout("CHW");
-  const std::int64_t area = s.space[0] * s.space[1];
-  for (std::int64_t p = 0; p < area; ++p)
-    for (std::int64_t c = 0; c < s.channels; ++c) {
-      const auto from = static_cast<std::size_t>(planes ? c * area + p : p * s.channels + c);
-      float value = stored[dataset.type() == arrays::PixelType::uint8 ? from : 0];
-      if (dataset.type() == arrays::PixelType::float32)
-        std::memcpy(&value, stored.data() + from * sizeof value, sizeof value);
-      out.pixels[static_cast<std::size_t>(p * s.channels + c)] =
-          static_cast<std::uint8_t>(std::clamp(value * dataset.scale() * 255.0 + 0.5, 0.0, 255.0));
-    }
-  return out;
+// Samples that are no images are numbers of any range.
+data::SampleDataset opened(data::SampleSource source) {
+  data::SampleDataset dataset = data::SampleDataset::open(source);
+  if (!dataset.shape().is_image()) {
+    source.plain = true;
+    dataset = data::SampleDataset::open(source);
+  }
+  dataset.scale();
+  return dataset;
 }
 
 // Evenly spaced, so that a dataset sorted by class shows all classes.
 void write_picture(const data::SampleDataset& dataset, const std::string& path) {
   const std::int64_t shown = std::min(kPictures, dataset.size());
-  std::vector<plot::Picture> pictures;
+  data::InputFormat format;
+  format.shape = dataset.shape();
+  format.layout = dataset.layout();
+  format.pixels = dataset.type();
+  format.scale = dataset.scale();
+  format.channels_last = false;
   std::vector<std::uint8_t> stored(dataset.image_bytes());
+  std::vector<at::Tensor> samples;
   for (std::int64_t i = 0; i < shown; ++i) {
     dataset.read(i * dataset.size() / shown, stored);
-    pictures.push_back(grey_levels(dataset, stored));
+    samples.push_back(data::model_input(stored, format));
   }
   plot::GridOptions options;
   options.title = dataset.description();
-  options.subtitle =
-      shown < dataset.size() ? base::text(shown, " images, evenly spaced") : "all images";
-  plot::write_image_grid(path, pictures, options);
+  options.subtitle = shown < dataset.size()
+                         ? base::text(shown, " ", dataset.shape().plural(), ", evenly spaced")
+                         : base::text("all ", dataset.shape().plural());
+  plot::write_image_grid(
+      path,
+      report::pictures_of(at::cat(samples),
+                          dataset.is_plain() ? report::Shades{0, 0} : report::Shades{0, 1}),
+      options);
 }
 
 void show_info(const InfoOptions& options) {
@@ -62,11 +65,11 @@ void show_info(const InfoOptions& options) {
   const hdf5::Hdf5File file = hdf5::Hdf5File::open(options.file);
   // Lists the datasets even if no image dataset can be identified.
   std::cout << datasets::datasets_of(file);
-  const data::SampleDataset dataset = data::SampleDataset::open(source, 0);
+  const data::SampleDataset dataset = opened(source);
   std::cout << datasets::reading_of(dataset);
   if (options.picture.empty()) return;
   write_picture(dataset, options.picture);
-  std::cout << "a grid of images is in " << options.picture << "\n";
+  std::cout << "a grid of " << dataset.shape().plural() << " is in " << options.picture << "\n";
 }
 
 }  // namespace
@@ -83,6 +86,10 @@ void add_data_info(CLI::App& data, VerbContext& context) {
   verb->add_option("--layout", options->source.layout,
                    "auto, or a letter for each axis, such as NHWC: N samples, C channels, D H W "
                    "space, V values of a vector")
+      ->check([](const std::string& word) {
+        const std::string why = arrays::why_not_a_layout(word);
+        return why.empty() ? std::string() : base::text("the layout ", word, " ", why);
+      })
       ->capture_default_str();
   context.files.add_inputs(*verb, path_of(options->file));
   context.files.add_output(*verb, "--out,--picture", options->picture,

@@ -1,15 +1,15 @@
 #include <iostream>
 #include <memory>
 
-#include "datasets/shapes.hpp"
 #include "launcher/data_verbs.hpp"
+#include "synthetic/shapes.hpp"
 
 namespace vae_dist::launcher {
 
 void add_data_make_shapes(CLI::App& data, VerbContext& context) {
   struct Options {
     std::string out;
-    datasets::ShapesOptions shapes;
+    synthetic::ShapesOptions shapes;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = data.add_subcommand(
@@ -30,7 +30,7 @@ void add_data_make_shapes(CLI::App& data, VerbContext& context) {
       "Example:\n  vae_dist data make-shapes shapes.h5 --count 20000 --size 64 --channels 3");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
-      datasets::make_shapes(options->out, options->shapes);
+      synthetic::make_shapes(options->out, options->shapes);
       std::cout << options->out << " is written: " << options->shapes.count << " pictures of "
                 << options->shapes.size << "x" << options->shapes.size
                 << (options->shapes.channels == 3 ? ", RGB" : ", grey") << ", with their factors\n";

@@ -6,6 +6,8 @@
 namespace vae_dist::launcher {
 
 void add_data_make_shapes(CLI::App& data, VerbContext& context);
+void add_data_make_fields(CLI::App& data, VerbContext& context);
+void add_data_make_showers(CLI::App& data, VerbContext& context);
 void add_data_import_idx(CLI::App& data, VerbContext& context);
 void add_data_import_images(CLI::App& data, VerbContext& context);
 void add_data_import_npz(CLI::App& data, VerbContext& context);

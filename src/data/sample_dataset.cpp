@@ -373,6 +373,7 @@ arrays::PixelType SampleDataset::type() const { return finish().type(); }
 double SampleDataset::scale() const { return finish().scale(); }
 bool SampleDataset::scale_is_given() const { return store_->given_scale.has_value(); }
 const hdf5::Hdf5Dataset& SampleDataset::stored() const { return store_->rows.stored(0).dataset(); }
+bool SampleDataset::is_plain() const { return store_->plain; }
 const std::shared_ptr<const Normalisation>& SampleDataset::normalisation() const {
   return store_->normalisation;
 }

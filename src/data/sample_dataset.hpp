@@ -68,6 +68,8 @@ class SampleDataset {
   }
   const hdf5::Hdf5Dataset& stored() const;
 
+  bool is_plain() const;  ///< SampleSource::plain
+
   /// How stored values become what the model sees; null: by the scale. Shared with the part that is
   /// held out.
   const std::shared_ptr<const Normalisation>& normalisation() const;

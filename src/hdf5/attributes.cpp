@@ -1,6 +1,8 @@
 // Attributes: the texts and numbers of a dataset, and the split table of a file.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "base/error.hpp"
 #include "hdf5/file.hpp"
@@ -62,6 +64,51 @@ std::vector<std::string> read_text_attribute(hid_t dataset, const std::string& n
   return H5Tis_variable_str(type.id()) > 0
              ? read_variable_texts(attribute.id(), type.id(), space.id(), texts, where)
              : read_fixed_texts(attribute.id(), type.id(), texts, where);
+}
+
+// The enumeration as which h5py stores bool.
+Hdf5Handle flag_type(const std::string& where) {
+  Hdf5Handle type = checked(H5Tenum_create(H5T_STD_I8LE), H5Tclose, where);
+  const signed char no = 0, yes = 1;
+  check(H5Tenum_insert(type.id(), "FALSE", &no), where);
+  check(H5Tenum_insert(type.id(), "TRUE", &yes), where);
+  return type;
+}
+
+// An attribute's value as HDF5 takes it. `list` is its number of entries; empty for a single value.
+struct WrittenValue {
+  Hdf5Handle type;
+  std::vector<std::byte> bytes;
+  std::optional<hsize_t> list = std::nullopt;
+};
+
+template <typename T>
+std::vector<std::byte> bytes_of_list(const std::vector<T>& values) {
+  std::vector<std::byte> out(std::max<std::size_t>(1, values.size() * sizeof(T)));
+  if (!values.empty()) std::memcpy(out.data(), values.data(), values.size() * sizeof(T));
+  return out;
+}
+
+WrittenValue written_value(const AttributeValue& value, const std::string& where) {
+  const auto copied = [&](hid_t type) { return checked(H5Tcopy(type), H5Tclose, where); };
+  if (const auto* text = std::get_if<std::string>(&value))
+    return {text_type(where), bytes_of_list(std::vector{text->c_str()})};
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+    std::vector<const char*> pointers;
+    for (const std::string& each : *texts) pointers.push_back(each.c_str());
+    return {text_type(where), bytes_of_list(pointers), texts->size()};
+  }
+  if (const auto* whole = std::get_if<std::int64_t>(&value))
+    return {copied(H5T_STD_I64LE), bytes_of_list(std::vector{*whole})};
+  if (const auto* number = std::get_if<double>(&value))
+    return {copied(H5T_IEEE_F64LE), bytes_of_list(std::vector{*number})};
+  if (const auto* numbers = std::get_if<std::vector<double>>(&value))
+    return {copied(H5T_IEEE_F64LE), bytes_of_list(*numbers), numbers->size()};
+  if (const auto* flag = std::get_if<bool>(&value))
+    return {flag_type(where), bytes_of_list(std::vector<signed char>{*flag})};
+  const auto& flags = std::get<std::vector<bool>>(value);
+  return {flag_type(where), bytes_of_list(std::vector<signed char>(flags.begin(), flags.end())),
+          flags.size()};
 }
 
 std::vector<double> read_number_attribute(hid_t object, const std::string& name,
@@ -164,6 +211,29 @@ std::vector<std::string> Hdf5Dataset::axis_names() const {
   const bool none =
       std::all_of(names.begin(), names.end(), [](const std::string& name) { return name.empty(); });
   return none ? std::vector<std::string>() : names;
+}
+
+void Hdf5File::set_attribute(const std::string& object, const std::string& name,
+                             const AttributeValue& value) {
+  LibraryCall call;
+  const std::string context = base::text(path_, ", '", object, "', attribute '", name, "'");
+  Hdf5Handle target(H5Oopen(id(), object.c_str(), H5P_DEFAULT), H5Oclose);
+  if (!target.is_open()) {
+    const Hdf5Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, context);
+    check(H5Pset_create_intermediate_group(links.id(), 1), context);
+    target = checked(H5Gcreate2(id(), object.c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT),
+                     H5Gclose, context);
+  }
+  const WrittenValue written = written_value(value, context);
+  const Hdf5Handle space =
+      checked(written.list ? H5Screate_simple(1, &*written.list, nullptr) : H5Screate(H5S_SCALAR),
+              H5Sclose, context);
+  if (H5Aexists(target.id(), name.c_str()) > 0)
+    check(H5Adelete(target.id(), name.c_str()), context);
+  const Hdf5Handle attribute = checked(H5Acreate2(target.id(), name.c_str(), written.type.id(),
+                                                  space.id(), H5P_DEFAULT, H5P_DEFAULT),
+                                       H5Aclose, context);
+  check(H5Awrite(attribute.id(), written.type.id(), written.bytes.data()), context);
 }
 
 std::string Hdf5File::text_attribute(const std::string& path, const std::string& name) const {

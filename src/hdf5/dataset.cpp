@@ -178,15 +178,24 @@ void Hdf5Dataset::shrink(std::int64_t rows) {
 }
 
 void Hdf5Dataset::write_chunk(std::int64_t first, std::span<const std::uint8_t> filtered) {
-  if (chunk_.empty() || first < 0 || first >= shape_[0] || first % chunk_[0] != 0)
+  std::vector<std::int64_t> corner(shape_.size(), 0);
+  if (!corner.empty()) corner[0] = first;
+  write_chunk(corner, filtered);
+}
+
+void Hdf5Dataset::write_chunk(std::span<const std::int64_t> corner,
+                              std::span<const std::uint8_t> filtered) {
+  bool begins = !chunk_.empty() && corner.size() == shape_.size();
+  for (std::size_t axis = 0; begins && axis < corner.size(); ++axis)
+    begins = corner[axis] >= 0 && corner[axis] < shape_[axis] && corner[axis] % chunk_[axis] == 0;
+  const std::string place = shape_text({corner.begin(), corner.end()});
+  if (!begins)
     throw base::Failure(base::text(where(), " of shape ", shape_text(shape_), " and chunks ",
-                                   shape_text(chunk_), ": no chunk begins at row ", first));
+                                   shape_text(chunk_), ": no chunk begins at ", place));
   LibraryCall call;
-  std::vector<hsize_t> offset(shape_.size(), 0);
-  offset[0] = static_cast<hsize_t>(first);
+  const std::vector<hsize_t> offset(corner.begin(), corner.end());
   if (H5Dwrite_chunk(id(), H5P_DEFAULT, 0, offset.data(), filtered.size(), filtered.data()) < 0)
-    throw base::Failure(
-        base::text(where(), ": cannot write the chunk at row ", first, ": ", reason()));
+    throw base::Failure(base::text(where(), ": cannot write the chunk at ", place, ": ", reason()));
 }
 
 }  // namespace vae_dist::hdf5

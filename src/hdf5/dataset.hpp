@@ -110,6 +110,8 @@ class Hdf5Dataset {
   /// `first` (H5Dwrite_chunk). The last chunk is as long as the others; its part beyond the last
   /// row is not read.
   void write_chunk(std::int64_t first, std::span<const std::uint8_t> filtered);
+  /// The same for the chunk whose first value has these (chunk-aligned) coordinates.
+  void write_chunk(std::span<const std::int64_t> corner, std::span<const std::uint8_t> filtered);
 
   /// Drops the rows from `rows` on. The dataset must be chunked. For writers that learn the number
   /// of rows only at the end.

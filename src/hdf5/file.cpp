@@ -250,8 +250,11 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& path, const DatasetLayou
   const Hdf5Handle creation = checked(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, where);
   check(H5Pset_obj_track_times(creation.id(), false), where);  // equal content gives equal bytes
   const Hdf5Handle space = checked(H5Screate_simple(rank, sizes.data(), nullptr), H5Sclose, where);
-  if (layout.chunk_rows > 0) {
-    sizes[0] = std::min(sizes[0], static_cast<hsize_t>(layout.chunk_rows));
+  if (layout.chunk_rows > 0 || !layout.chunk.empty()) {
+    if (layout.chunk.empty())
+      sizes[0] = std::min(sizes[0], static_cast<hsize_t>(layout.chunk_rows));
+    else
+      sizes.assign(layout.chunk.begin(), layout.chunk.end());
     check(H5Pset_chunk(creation.id(), rank, sizes.data()), where);
     if (layout.shuffle) check(H5Pset_shuffle(creation.id()), where);
     if (layout.deflate_level > 0)

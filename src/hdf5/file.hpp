@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "hdf5/dataset.hpp"
@@ -19,7 +20,8 @@ struct DatasetLayout {
   std::vector<std::int64_t> shape;
   ElementType type = ElementType::uint8;
   std::int64_t chunk_rows = 0;  ///< 0 = contiguous; values above the number of rows mean all rows
-  int deflate_level = 0;        ///< 0 = uncompressed
+  std::vector<std::int64_t> chunk = {};  ///< along every axis, instead of chunk_rows
+  int deflate_level = 0;                 ///< 0 = uncompressed
   bool shuffle = false;
 };
 
@@ -29,6 +31,12 @@ struct FuelSplit {
   std::int64_t start = 0, stop = 0;  ///< range of rows, used if `indices` is empty
   std::vector<std::int64_t> indices;
 };
+
+/// What an attribute holds. Texts and numbers are stored as Hdf5Dataset::set_attribute stores
+/// texts, and as 64-bit numbers; bool as h5py stores it, an enumeration of FALSE and TRUE in a
+/// byte.
+using AttributeValue = std::variant<std::string, std::vector<std::string>, std::int64_t, double,
+                                    std::vector<double>, bool, std::vector<bool>>;
 
 class Hdf5File {
  public:
@@ -70,6 +78,12 @@ class Hdf5File {
   /// Creates a contiguous dataset with the type and shape of `like`, a dataset of another file,
   /// except for the number of rows. Does not copy attributes.
   Hdf5Dataset create_like(const Hdf5Dataset& like, const std::string& path, std::int64_t rows);
+
+  /// Sets an attribute of a dataset or group ("/": the file itself), replacing an existing one.
+  /// Creates the group, and those that it lies in, if there is no such object. Throws Failure if
+  /// HDF5 fails.
+  void set_attribute(const std::string& object, const std::string& name,
+                     const AttributeValue& value);
 
   /// Flushes and closes the file; any further use is an error. The destructor closes the file too
   /// but cannot report a failed write.

@@ -8,9 +8,9 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/utf8.hpp"
-#include "datasets/shapes.hpp"
 #include "input/open_data.hpp"
 #include "lesson/lesson_page.hpp"
+#include "synthetic/shapes.hpp"
 
 namespace vae_dist::lesson {
 namespace {
@@ -20,13 +20,13 @@ constexpr std::int64_t kImagesTaken = 20000;  // so few steps would not reach mo
 
 // Writes the built-in shapes beside the page, so that they can be inspected as well.
 std::string made_shapes(const LessonOptions& options) {
-  datasets::ShapesOptions shapes;
+  synthetic::ShapesOptions shapes;
   shapes.count = 15000;
   shapes.size = kLargestImage;
   shapes.channels = 1;
   shapes.seed = options.seed;
   const std::filesystem::path path = options.out.parent_path() / "shapes.h5";
-  datasets::make_shapes(path.string(), shapes);
+  synthetic::make_shapes(path.string(), shapes);
   return path.string();
 }
 

@@ -1,4 +1,4 @@
-#include "datasets/draw_shape.hpp"
+#include "synthetic/draw_shape.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <numbers>
 #include <vector>
 
-namespace vae_dist::datasets {
+namespace vae_dist::synthetic {
 namespace {
 
 using testing::ElementsAre;
@@ -158,4 +158,4 @@ TEST(DrawShape, FactorsHaveTheValuesOfDSprites) {
 }
 
 }  // namespace
-}  // namespace vae_dist::datasets
+}  // namespace vae_dist::synthetic

@@ -1,4 +1,4 @@
-#include "datasets/shapes.hpp"
+#include "synthetic/shapes.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,10 +8,10 @@
 
 #include "../temporary_folder.hpp"
 #include "data/annotation_rows.hpp"
-#include "datasets/draw_shape.hpp"
 #include "hdf5/file.hpp"
+#include "synthetic/draw_shape.hpp"
 
-namespace vae_dist::datasets {
+namespace vae_dist::synthetic {
 namespace {
 
 using testing::ElementsAre;
@@ -169,4 +169,4 @@ TEST_F(Shapes, FactorsOfTheSamplesAreFoundBesideThePictures) {
 }
 
 }  // namespace
-}  // namespace vae_dist::datasets
+}  // namespace vae_dist::synthetic

@@ -126,6 +126,53 @@ TEST_F(Hdf5FileTest, WritesChunksThatTheCallerFiltered) {
   EXPECT_THAT(back, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
 }
 
+TEST_F(Hdf5FileTest, WritesChunksAlongEveryAxis) {
+  const std::string place = path("chunks.h5");
+  Hdf5File file = Hdf5File::create(place);
+  Hdf5Dataset fields = file.create_dataset("fields", {.shape = {2, 3}, .chunk = {1, 2}});
+  EXPECT_THAT(fields.chunk(), ElementsAre(1, 2));
+  const auto write = [&](std::vector<std::int64_t> corner, std::vector<std::uint8_t> bytes) {
+    fields.write_chunk(corner, bytes);
+  };
+  write({0, 0}, {1, 2});
+  write({0, 2}, {3, 0});
+  write({1, 0}, {4, 5});
+  write({1, 2}, {6, 0});
+  EXPECT_THROW(write({0, 1}, {1, 2}), base::Failure);
+  EXPECT_THROW(write({0, 4}, {1, 2}), base::Failure);
+  EXPECT_THROW(write({0}, {1, 2}), base::Failure);
+  file.close();
+  std::vector<std::uint8_t> back(6);
+  Hdf5File::open(place).dataset("fields").read_rows(0, 2, std::span(back));
+  EXPECT_THAT(back, ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST_F(Hdf5FileTest, KeepsAttributesOfFilesGroupsAndDatasets) {
+  const std::string place = path("typed.h5");
+  Hdf5File file = Hdf5File::create(place);
+  file.create_dataset("group/data", {.shape = {1}});
+  file.set_attribute("/", "count", std::int64_t{1} << 40);
+  file.set_attribute("/", "count", std::int64_t{7});
+  file.set_attribute("/", "name", "a µ");
+  file.set_attribute("group", "names", std::vector<std::string>{"x", "y"});
+  file.set_attribute("new/inner", "scale", 0.25);
+  file.set_attribute("new/inner", "none", std::vector<std::string>{});
+  file.set_attribute("group/data", "numbers", std::vector<double>{1.5, -2.0});
+  file.set_attribute("group/data", "flag", true);
+  file.set_attribute("group/data", "flags", std::vector<bool>{true, false, true});
+  file.close();
+  const Hdf5File opened = Hdf5File::open(place);
+  EXPECT_THAT(opened.number_list_attribute("/", "count"), ElementsAre(7.0));
+  EXPECT_EQ(opened.text_attribute("/", "name"), "a µ");
+  EXPECT_EQ(opened.text_attribute("group", "names"), "x");
+  EXPECT_THAT(opened.number_list_attribute("new/inner", "scale"), ElementsAre(0.25));
+  EXPECT_EQ(opened.text_attribute("new/inner", "none"), "");
+  const Hdf5Dataset data = opened.dataset("group/data");
+  EXPECT_THAT(data.number_list_attribute("numbers"), ElementsAre(1.5, -2.0));
+  EXPECT_EQ(data.number_attribute("flag"), 1.0);
+  EXPECT_THAT(data.number_list_attribute("flags"), ElementsAre(1.0, 0.0, 1.0));
+}
+
 TEST_F(Hdf5FileTest, KeepsTextAttributes) {
   const std::string place = path("attributes.h5");
   Hdf5File file = Hdf5File::create(place);

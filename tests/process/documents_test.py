@@ -102,7 +102,7 @@ class Commands(runs.RunFolder):
         self.run_document("README.md", ["shapes.png", "codes.h5", "samples.png", "reconstructions.png", "moving.safetensors", "evaluation.json", "comparison.png", "both.html"])
 
     def test_those_of_the_datasets_run(self):
-        self.run_document("datasets/README.md", ["shapes.png", "photos.png", "data/dsprites.h5", "data/converted.h5"])
+        self.run_document("datasets/README.md", ["shapes.png", "photos.png", "data/fields.h5", "data/showers.h5", "data/dsprites.h5", "data/converted.h5"])
 
     def test_those_of_the_launcher_run(self):
         self.run_document("launcher/README.md", ["interpolations.png", "traversals.png", "codes.h5", "comparison.png", "moving.pt"])

@@ -16,7 +16,7 @@ from runs import BINARY, SMALL, RunFolder
 
 
 class Help(RunFolder):
-    GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
+    GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "make-fields", "make-showers", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
     VERBS = {"train", "evaluate", "compare", "sample", "reconstruct", "interpolate", "traverse", "embed", "lesson", "report", "monitor", "config", *GROUPS}
 
     def help_of(self, *verb):
@@ -59,7 +59,7 @@ class Help(RunFolder):
                 (["sample", "--checkpoint", "runs/a", "--out", "a.png", "--count", "0"], "--count"),
                 (["sample", "--checkpoint", "runs/a", "--out", "a.png", "--count", "many"], "--count"),
                 (["reconstruct", "--checkpoint", "runs/a", "--out", "a.png", "--latent", "mode"], "--latent"),
-                (["data", "info", "shapes.h5", "--layout", "WHN"], "--layout")]:
+                (["data", "info", "shapes.h5", "--layout", "NXW"], "--layout")]:
             with self.subTest(arguments=arguments):
                 done = self.program(*arguments)
                 self.assertEqual(done.returncode, 2, done.stderr)
@@ -100,6 +100,7 @@ class Outputs(RunFolder):
         "compare": ["compare", "runs/none", "--json", "{}"], "compare's picture": ["compare", "runs/none", "--out", "{}"], "export": ["weights", "export", "--checkpoint", "runs/none", "--out", "{}"],
         "report": ["report", "runs/none", "runs/nothing", "--out", "{}"], "lesson": ["lesson", "--data", "none.h5", "--out", "{}"], "bench": ["bench", "--config", "none.yaml", "--json", "{}"],
         "trace": ["bench", "none.yaml", "--trace", "{}"], "info": ["data", "info", "none.h5", "--out", "{}"], "make-shapes": ["data", "make-shapes", "{}", "--count", "0"],
+        "make-fields": ["data", "make-fields", "{}", "--count", "0"], "make-showers": ["data", "make-showers", "{}", "--count", "0"],
         "import-idx": ["data", "import-idx", "none", "{}"], "import-images": ["data", "import-images", "none", "{}"], "import-npz": ["data", "import-npz", "none.npz", "x", "{}"],
         "convert": ["data", "convert", "none.h5", "{}"]}
 

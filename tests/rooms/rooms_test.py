@@ -10,11 +10,13 @@ import unittest
 ROOT = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
 # Another room of the same floor that a room may include beside those below it.
 BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels", "normalisation"}, "normalisation": {"kernels"}, "optimizer": {"parallel"}, "step": {"input"}}
+# What the rooms that stand beside the floors may include; the floors from 8 on may include them.
+BESIDE_THE_FLOORS = {"datasets": {"base", "hdf5", "arrays", "data", "plot"}, "synthetic": {"base", "hdf5", "datasets"}}
 MOST_LINES = 4000
 
 
 def rooms():
-    """Name -> folder, as src/README.md's table lists them, and name -> floor; `datasets` stands beside the floors."""
+    """Name -> folder, as src/README.md's table lists them, and name -> floor, which those beside the floors lack."""
     folders, floors = {}, {}
     for line in (ROOT / "src/README.md").read_text().splitlines():
         row = re.match(r"\| (\d*) ?\| ((?:`[\w/]+/`(?:, )?)+) \|", line)
@@ -26,7 +28,9 @@ def rooms():
 
 
 def sources(folder):
-    return sorted(path for path in folder.rglob("*.?pp") if path.suffix in (".cpp", ".hpp"))
+    """The sources of a room, without those of a room inside it."""
+    inside = {each for each in rooms()[0].values() if folder in each.parents}
+    return sorted(path for path in folder.rglob("*.?pp") if path.suffix in (".cpp", ".hpp") and not inside & set(path.parents))
 
 
 class Rooms(unittest.TestCase):
@@ -34,7 +38,7 @@ class Rooms(unittest.TestCase):
         self.folders, self.floors = rooms()
 
     def test_every_folder_of_the_sources_is_a_room(self):
-        self.assertEqual({f"src/{p.name}" for p in (ROOT / "src").iterdir() if p.is_dir()} | {"launcher", "datasets"},
+        self.assertEqual({f"src/{p.name}" for p in (ROOT / "src").iterdir() if p.is_dir()} | {"launcher", "datasets", "datasets/synthetic"},
                          {str(folder.relative_to(ROOT)) for folder in self.folders.values()})
 
     def test_a_room_includes_only_rooms_below_it(self):
@@ -45,9 +49,9 @@ class Rooms(unittest.TestCase):
                         self.assertTrue(self.may_include(room, other), f"{room} may not include {other}")
 
     def may_include(self, room, other):
-        if room == "datasets":
-            return other in {"base", "hdf5", "arrays", "data", "plot"}
-        if other == "datasets":
+        if room in BESIDE_THE_FLOORS:
+            return other in BESIDE_THE_FLOORS[room]
+        if other in BESIDE_THE_FLOORS:
             return self.floors[room] >= 8
         if room in ("lesson", "bench") and other == "train":
             return False

@@ -10,7 +10,7 @@
 #include "base/text.hpp"
 #include "data/chunk_ring.hpp"
 #include "data/prefetching_loader.hpp"
-#include "datasets/shapes.hpp"
+#include "synthetic/shapes.hpp"
 
 namespace vae_dist::bench {
 namespace {
@@ -23,9 +23,9 @@ class ImageFile {
   ImageFile()
       : path_(std::filesystem::temp_directory_path() /
               base::text("vae_dist_bench_micro_", ::getpid(), ".h5")) {
-    datasets::ShapesOptions options;
+    synthetic::ShapesOptions options;
     options.count = kImages;
-    datasets::make_shapes(path_, options);
+    synthetic::make_shapes(path_, options);
   }
   ~ImageFile() {
     std::error_code ignored;

@@ -1,10 +1,10 @@
-#include "datasets/draw_shape.hpp"
+#include "synthetic/draw_shape.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
-namespace vae_dist::datasets {
+namespace vae_dist::synthetic {
 namespace {
 
 // In units of the picture's width: the radius of the circle around a shape of scale 1, and the
@@ -131,4 +131,4 @@ void draw_shape(const ShapeClasses& classes, int size, int channels,
   }
 }
 
-}  // namespace vae_dist::datasets
+}  // namespace vae_dist::synthetic

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-namespace vae_dist::datasets {
+namespace vae_dist::synthetic {
 
 /// The factors, in the column order of `latents/classes`, and the number of classes of each.
 enum ShapeFactor : std::size_t { kShape, kScale, kOrientation, kX, kY, kColour, kShapeFactors };
@@ -27,4 +27,4 @@ double factor_value(ShapeFactor factor, std::int64_t index);
 void draw_shape(const ShapeClasses& classes, int size, int channels,
                 std::span<std::uint8_t> pixels);
 
-}  // namespace vae_dist::datasets
+}  // namespace vae_dist::synthetic

@@ -1,4 +1,4 @@
-#include "datasets/shapes.hpp"
+#include "synthetic/shapes.hpp"
 
 #include <algorithm>
 #include <string>
@@ -9,11 +9,11 @@
 #include "base/ordered_tasks.hpp"
 #include "base/progress_bar.hpp"
 #include "datasets/chunk_encoder.hpp"
-#include "datasets/draw_shape.hpp"
 #include "hdf5/file.hpp"
 #include "hdf5/partial_file.hpp"
+#include "synthetic/draw_shape.hpp"
 
-namespace vae_dist::datasets {
+namespace vae_dist::synthetic {
 namespace {
 
 constexpr std::int64_t kChunkRows = 64;
@@ -74,7 +74,7 @@ Chunk make_chunk(const ShapesOptions& options, std::int64_t first) {
       chunk.values.push_back(factor_value(static_cast<ShapeFactor>(f), classes[f]));
     }
   }
-  chunk.images = encode_chunk(pixels, 1, {.deflate_level = kDeflateLevel});
+  chunk.images = datasets::encode_chunk(pixels, 1, {.deflate_level = kDeflateLevel});
   return chunk;
 }
 
@@ -124,4 +124,4 @@ void make_shapes(const std::string& path, const ShapesOptions& options) {
   partial.commit();
 }
 
-}  // namespace vae_dist::datasets
+}  // namespace vae_dist::synthetic

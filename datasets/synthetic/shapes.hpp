@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace vae_dist::datasets {
+namespace vae_dist::synthetic {
 
 struct ShapesOptions {
   std::int64_t count = 20000;
@@ -25,4 +25,4 @@ struct ShapesOptions {
 /// out of range or `path` cannot be written.
 void make_shapes(const std::string& path, const ShapesOptions& options);
 
-}  // namespace vae_dist::datasets
+}  // namespace vae_dist::synthetic
