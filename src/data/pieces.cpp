@@ -13,15 +13,19 @@ arrays::RowRange rows_of(const Piece& piece, const SampleRows& samples) {
   return {samples.row(piece.first), samples.row(piece.last - 1) + 1};
 }
 
-}  // namespace
-
-std::size_t bytes_of(const Piece& piece, const SampleDataset& dataset) {
-  const arrays::DecodedRows& rows = dataset.rows();
+std::size_t bytes_of(const Piece& piece, const arrays::DecodedRows& rows,
+                     const SampleRows& samples) {
   if (!rows.packs()) return static_cast<std::size_t>(piece.size()) * rows.image_bytes();
   std::size_t bytes = 0;
   for (std::int64_t sample = piece.first; sample < piece.last; ++sample)
-    bytes += rows.packed_bytes(dataset.samples().row(sample), 1);
+    bytes += rows.packed_bytes(samples.row(sample), 1);
   return bytes;
+}
+
+}  // namespace
+
+std::size_t bytes_of(const Piece& piece, const SampleDataset& dataset) {
+  return bytes_of(piece, dataset.rows(), dataset.samples());
 }
 
 void read_piece(const Piece& piece, const SampleDataset& dataset, std::span<std::byte> out,
@@ -48,18 +52,17 @@ void will_need(const Piece& piece, const SampleDataset& dataset) {
 }
 
 PieceIndex::PieceIndex(const SampleDataset& dataset)
-    : chunks_(dataset.chunks()), dataset_(&dataset) {}
+    : chunks_(dataset.chunks()), samples_(dataset.samples()), rows_(&dataset.rows()) {}
 
 void PieceIndex::add(const Piece& piece, const std::byte* images) {
   pieces_[piece.chunk].push_back({piece, images});
 }
 
 std::span<const std::byte> PieceIndex::image(std::int64_t sample) const {
-  const arrays::DecodedRows& rows = dataset_->rows();
   for (const Decoded& d : pieces_.at(chunks_.chunk_of(sample)))
     if (d.piece.first <= sample && sample < d.piece.last)
-      return {d.images + bytes_of({d.piece.chunk, d.piece.first, sample}, *dataset_),
-              rows.packed_bytes(dataset_->samples().row(sample), 1)};
+      return {d.images + bytes_of({d.piece.chunk, d.piece.first, sample}, *rows_, samples_),
+              rows_->packed_bytes(samples_.row(sample), 1)};
   throw std::out_of_range("this rank does not hold the sample");
 }
 

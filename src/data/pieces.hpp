@@ -40,7 +40,8 @@ class PieceIndex {
     const std::byte* images;
   };
   SampleChunks chunks_;
-  const SampleDataset* dataset_;  // outlives the index
+  SampleRows samples_;
+  const arrays::DecodedRows* rows_;  // shared by a dataset, wherever it is moved, and its parts
   // A cut leaves two pieces of a chunk, and both may be here.
   std::unordered_map<std::int64_t, std::vector<Decoded>> pieces_;
 };

@@ -93,8 +93,8 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
         "objective: {capacity: {gamma: 10, max_nats: 25, steps: 1000}}\n",
         "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n",
         "data.order: sections\ndata.sections: fixed\n",
-        "data: {normalize: standardize, transform: [log1p, none, asinh], random_crop: [4, 5, 6], "
-        "flip: [D, W]}\n",
+        "data.normalize: standardize\ndata.transform: [log1p, none, asinh]\n"
+        "data.random_crop: [4, 5, 6]\ndata.flip: [D, W]\n",
         "train: {optimizer: {name: sgd, momentum: 0.9}, ema_decay: 0.999, early_stop: {patience: "
         "3, metric: validation_mse}}\n"}) {
     all.push_back(parse(objective));

@@ -83,11 +83,9 @@ json embedded(const data::SampleSource& source, const std::string& codes) {
   const data::SampleDataset images = opened(source, Cache::memory);
   const arrays::SampleShape& s = images.shape();
   torch::manual_seed(4);
-  model::MlpVae model({.channels = s.channels,
-                       .space = s.space,
-                       .latent_dim = 2,
-                       .hidden_dims = {4}},
-                      model::make_likelihood("gaussian"));
+  model::MlpVae model(
+      {.channels = s.channels, .space = s.space, .latent_dim = 2, .hidden_dims = {4}},
+      model::make_likelihood("gaussian"));
   data::InputFormat format;
   format.shape = s;
   format.layout = images.layout();

@@ -96,9 +96,9 @@ class WrongData(WrongInput):
 
     def test_a_dataset_of_the_wrong_rank(self):
         self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=labels",
-                                     says=["various.h5:/labels", "[200]", "[N, H, W]"])
+                                     says=["various.h5:/labels", "[200]", "W (a file is one series of 200 values)"])
         self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=flat",
-                                     says=["various.h5:/flat", "[200, 256]", "[N, H, W]"], np=None)
+                                     says=["various.h5:/flat", "[200, 256]", "NV (200 vectors of 256 values)"], np=None)
         self.assert_training_refused("data.train.file=various.h5", "data.train.dataset=bytes", "data.train.layout=NHWC",
                                      says=["various.h5:/bytes", "[200, 16, 16]", "NHWC"], np=None)
 
