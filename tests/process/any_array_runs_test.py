@@ -96,12 +96,12 @@ class AnyArrayRuns(runs.RunFolder):
             with self.subTest(kind):
                 done = self.train(kind, *overrides, "data.normalize=standardize", "train.steps=3", "train.epochs=1", "pictures.every_epochs=1", "pictures.samples=8", "pictures.reconstructions=8", "pictures.traversals=2")
                 self.assertNotIn("no pictures", done.stderr)
-                self.program("reconstruct", "--checkpoint", f"runs/{kind}", "--rows", "0:24", "--out", f"{kind}.h5", "--overwrite", check=True)
+                self.program("reconstruct", "--checkpoint", f"runs/{kind}", "--rows", "0:24", "--out", f"{kind}_back.h5", "--overwrite", check=True)
                 self.program("sample", "--checkpoint", f"runs/{kind}", "--count", "5", "--out", f"{kind}_drawn.h5", "--overwrite", check=True)
                 self.program("interpolate", "--checkpoint", f"runs/{kind}", "--pairs", "0:1", "--out", f"{kind}_walk.h5", "--overwrite", check=True)
                 for verb in (["reconstruct", "--rows", "0:8"], ["sample"], ["traverse", "--row", "0"]):
                     self.program(verb[0], "--checkpoint", f"runs/{kind}", *verb[1:], "--out", f"{kind}.png", "--overwrite", check=True)
-                with h5py.File(self.folder / f"{kind}.h5") as file, h5py.File(self.folder / f"{kind}_drawn.h5") as drawn, h5py.File(self.folder / f"{kind}_walk.h5") as walk:
+                with h5py.File(self.folder / f"{kind}_back.h5") as file, h5py.File(self.folder / f"{kind}_drawn.h5") as drawn, h5py.File(self.folder / f"{kind}_walk.h5") as walk:
                     if shown is None:
                         wanted = {"one_series": self.series, "one_volume": self.pressure.reshape(-1, 7, 8, 9), "one_vector": self.cells}[kind][:24]
                         np.testing.assert_allclose(file["originals"][...], wanted, rtol=2e-4, atol=1e-2 if kind == "one_volume" else 1e-4)
