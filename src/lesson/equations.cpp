@@ -55,7 +55,7 @@ const std::map<LessonPart, std::vector<Equation>>& equations() {
       {LessonPart::width,
        {{"p(x|z) = \\mathcal{N}(\\mu_\\theta(z), \\sigma_\\theta^2(z) I)",
          "one width for all pixels of an image, from a second head of the decoder",
-         "VarianceHead::forward", "src/model/variance_head.cpp"},
+         "SecondHead::forward", "src/model/second_head.cpp"},
         {"-\\log p(x|z) = \\frac{\\| x - \\mu_\\theta(z) \\|^2}{2 \\sigma_\\theta^2(z)} + "
          "\\frac{D}{2} \\log (2 \\pi \\sigma_\\theta^2(z))",
          "D pixels pay for a width that is too large, the error for one that is too small",

@@ -22,7 +22,7 @@ class Walks(runs.RunFolder):
         cls.train("points", "model.name=autoencoder", "train.steps=20")
         cls.train("decoder", "model.name=decoder_only", "objective.reduction=sum", "train.steps=2")
         cls.program("weights", "export", "--checkpoint", "runs/run", "--out", "run.safetensors", check=True)
-        cls.model = VanillaVAE(1, 16, 16, latent_dim=4, hidden_dims=[8, 16])
+        cls.model = VanillaVAE(1, (16, 16), latent_dim=4, hidden_dims=[8, 16])
         cls.model.load_state_dict(safetensors_file.read(cls.folder / "run.safetensors")[0])
         cls.model.eval()
         with h5py.File(cls.folder / "shapes.h5") as file, torch.no_grad():

@@ -44,7 +44,7 @@ class TheirVae(torch.nn.Module):
 def model_of(metadata):
     """The reference for the model of runs.SMALL, with the image shape stated in the file."""
     shape = [int(metadata[key]) for key in ("channels", "height", "width")]
-    return VanillaVAE(*shape, latent_dim=4, hidden_dims=[8, 16])
+    return VanillaVAE(shape[0], shape[1:], latent_dim=4, hidden_dims=[8, 16])
 
 
 class Weights(runs.RunFolder):
@@ -86,11 +86,11 @@ class Weights(runs.RunFolder):
         defaults = ["model.hidden_dims=[32, 64, 128, 256, 512]", "model.latent_dim=128"]
         self.train("default_model", "train.steps=1", *defaults)
         tensors, _ = self.exported("default_model")
-        VanillaVAE(3, 21, 21, latent_dim=128, hidden_dims=[32, 64, 128, 256, 512]).load_state_dict(tensors, strict=True)
+        VanillaVAE(3, (21, 21), latent_dim=128, hidden_dims=[32, 64, 128, 256, 512]).load_state_dict(tensors, strict=True)
 
     def test_a_run_begins_with_imported_weights(self):
         torch.manual_seed(3)
-        model = VanillaVAE(3, 21, 21, latent_dim=4, hidden_dims=[8, 16])
+        model = VanillaVAE(3, (21, 21), latent_dim=4, hidden_dims=[8, 16])
         model(torch.rand(8, 3, 21, 21), torch.randn(8, 4))  # moves the running statistics away from their initial values
         safetensors_file.write(self.folder / "made_by_torch.safetensors", model.state_dict(), {})
         self.program("weights", "import", "made_by_torch.safetensors", "--config", "run.yaml", "run.name=imported", "model.output=sigmoid", *runs.SMALL, check=True)
@@ -107,7 +107,7 @@ class Weights(runs.RunFolder):
 
     def made_by_torch(self):
         torch.manual_seed(5)
-        model = VanillaVAE(3, 21, 21, latent_dim=4, hidden_dims=[8, 16])
+        model = VanillaVAE(3, (21, 21), latent_dim=4, hidden_dims=[8, 16])
         model(torch.rand(8, 3, 21, 21), torch.randn(8, 4))
         return model
 
@@ -149,7 +149,7 @@ class Weights(runs.RunFolder):
         self.train("for_torch", "train.steps=5")
         self.program("weights", "export", "--checkpoint", "runs/for_torch", "--out", "it's exported.pt", check=True)
         state = torch.load(self.folder / "it's exported.pt", weights_only=True)
-        model = VanillaVAE(3, 21, 21, latent_dim=4, hidden_dims=[8, 16])
+        model = VanillaVAE(3, (21, 21), latent_dim=4, hidden_dims=[8, 16])
         model.load_state_dict(state, strict=True)
         self.expect_torch_computes(model, "for_torch")
         self.assertEqual(list(self.folder.glob("*partial*")), [])
@@ -185,7 +185,7 @@ class Weights(runs.RunFolder):
         self.assertFalse(self.run_path("refused").exists())
 
     def test_weights_that_do_not_fit_are_refused_with_every_misfit(self):
-        model = VanillaVAE(3, 21, 21, latent_dim=5, hidden_dims=[8, 16])
+        model = VanillaVAE(3, (21, 21), latent_dim=5, hidden_dims=[8, 16])
         state = dict(model.state_dict())
         state["head.weight"] = state.pop("fc_mu.bias")
         safetensors_file.write(self.folder / "misfit.safetensors", state, {})
