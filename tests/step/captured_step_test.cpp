@@ -190,7 +190,7 @@ TEST_F(CapturedStepTest, MakesTheModelsInputInsideTheRecording) {
     return input::model_batch(stored, format);
   });
   for (std::int64_t number = 0; number < 7; ++number) {
-    model::Sample stored((images_of_step(number) * 255).to(at::kByte),
+    model::Sample stored((images_of_step(number) * 255).to(at::kByte).squeeze(1),
                          noise_of_step(number, at::kFloat));
     stored.mirrored =
         ((at::arange(kSmallBatch).view({-1, 1, 1, 1}) + number) % 3 == 0).to(at::kByte);
