@@ -67,3 +67,10 @@ class VanillaVAE(ConvolutionalNetwork):
     def encode(self, x, y=None):
         code = self.code(x, y)
         return self.fc_mu(code), torch.clamp(self.fc_var(code), -30.0, 20.0)
+
+    def decode(self, z, y=None):
+        return self.decode_both(z, y)[0]
+
+    def forward(self, x, noise, y=None):
+        mu, log_var = self.encode(x, y)
+        return self.decode(mu + torch.exp(0.5 * log_var) * noise, y), mu, log_var

@@ -121,8 +121,8 @@ TEST_F(NormaliseIn, CastsNothingButWhatEntersAndLeavesTheNetworkUnderTheRulesOfA
   EXPECT_EQ(in_bf16.steps, plain.steps);
   // The images for the first convolution; the output, and its gradient.
   EXPECT_EQ(in_bf16.casts, 3);
-  // At most at the code's size, forward and backward: the map becomes rows in the order C, H, W, and
-  // rows become the decoder's first map.
+  // At most at the code's size, forward and backward: the map becomes rows in the order C, H, W,
+  // and rows become the decoder's first map.
   EXPECT_LE(in_bf16.orders, 4);
 
   const Course in_fp32 = train(model::NormaliseIn::fp32);
