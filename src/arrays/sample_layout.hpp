@@ -28,7 +28,6 @@ class SampleLayout {
   /// Returns the word with one axis of samples in front: "NHWC".
   std::string text() const { return "N" + axes_; }
   std::optional<std::size_t> position(char axis) const;
-  bool has_channels_last() const { return axes_.ends_with('C'); }
 
   /// Returns the shape of samples whose axes, in this order, have these sizes.
   SampleShape shape(const std::vector<std::int64_t>& sizes) const;

@@ -42,7 +42,8 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
     }
     // Mirror after binarizing, so that an image binarized once and for all is mirrored as a whole.
     std::uint8_t mirrors = 0;
-    const std::uint32_t drawn = base::random_block(flip_key, key_index, 0, 0)[0];
+    const std::uint32_t drawn =
+        plan.flips.empty() ? 0 : base::random_block(flip_key, key_index, 0, 0)[0];
     for (std::size_t bit = 0; bit < kFlipAxes.size(); ++bit)
       if (plan.flips.find(kFlipAxes[bit]) != std::string::npos && (drawn >> bit & 1) != 0) {
         mirrors |= static_cast<std::uint8_t>(1U << bit);

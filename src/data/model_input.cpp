@@ -31,10 +31,6 @@ at::Tensor model_input(const at::Tensor& stored, const InputFormat& f) {
                                            : at::MemoryFormat::Contiguous);
 }
 
-at::Tensor in_file_units(const at::Tensor& x, const InputFormat& f) {
-  return f.normaliser ? f.normaliser->undo(x) : x.sub(f.low).div(f.scale * (f.high - f.low));
-}
-
 at::Tensor in_model_order(const at::Tensor& stored, const InputFormat& f) {
   std::vector<std::int64_t> axes = {0};
   if (const auto channels = f.layout.position('C'))

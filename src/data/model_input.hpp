@@ -44,10 +44,6 @@ at::Tensor model_input(const at::Tensor& stored, const InputFormat& format);
 /// Returns a view of `stored` as [count, C, space...], with the values as they are stored.
 at::Tensor in_model_order(const at::Tensor& stored, const InputFormat& format);
 
-/// Returns x, [count, C, space...] as the model sees it, in the file's units: the reverse of what
-/// model_input() does to the values.
-at::Tensor in_file_units(const at::Tensor& x, const InputFormat& format);
-
 /// Returns the memory format in which the channels of such samples lie together, as far as LibTorch
 /// has one.
 at::MemoryFormat memory_format_of(const arrays::SampleShape& shape);
