@@ -15,6 +15,7 @@ struct InterpolateOptions {
   ComputeOptions compute;
   std::string rows = "0:16", pairs, out;
   inference::DataChoice data;
+  ConditionChoice condition;
   std::int64_t steps = 9;
   bool spherical = false;
 };
@@ -65,9 +66,10 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
   const c10::Device device = use_device(options.compute, context.world);
   trained.model->to(device);
   const data::InputFormat format = input::input_format(trained.config, data, device);
-  const evaluate::Interpolations walks = evaluate::interpolate(
-      *trained.model, data, pairs, options.steps,
-      options.spherical ? evaluate::Path::spherical : evaluate::Path::linear, format);
+  const evaluate::Interpolations walks =
+      evaluate::interpolate(*trained.model, data, pairs, options.steps,
+                            options.spherical ? evaluate::Path::spherical : evaluate::Path::linear,
+                            format, chosen_condition(options.condition, trained));
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
     report::write_interpolation_grid(options.out, walks, {format.shown_low(), format.shown_high()},
@@ -94,6 +96,8 @@ void add_interpolate_verb(CLI::App& app, VerbContext& context) {
       "Decode the path between the latent codes of two images, one row of the picture per pair");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
+  add_condition_option(*verb, options->condition,
+                       "default: each row's own, on a straight line from one to the other");
   CLI::Option* rows =
       verb->add_option("--rows", options->rows,
                        "Rows A:B, excluding B, in pairs: A with A+1, A+2 with A+3, ...")

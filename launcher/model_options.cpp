@@ -1,5 +1,8 @@
 #include "launcher/model_options.hpp"
 
+#include <ATen/ATen.h>
+
+#include "base/error.hpp"
 #include "comm/agreement.hpp"
 #include "config/words.hpp"
 #include "inference/named_checkpoint.hpp"
@@ -48,6 +51,23 @@ void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoic
                   "Part of the run's own data (default: validation if there is any)")
       ->check(CLI::IsMember({"train", "validation"}));
   context.files.add_inputs(verb, path_of(data.file));
+}
+
+void add_condition_option(CLI::App& verb, ConditionChoice& choice, const std::string& otherwise) {
+  verb.add_option("--condition", choice.written,
+                  "What a conditional model is told, for example incident_energies=40,labels=3 "
+                  "(numbers of one dataset are separated by colons; " +
+                      otherwise + ")");
+}
+
+at::Tensor chosen_condition(const ConditionChoice& choice, const inference::TrainedModel& trained) {
+  if (choice.written.empty()) return {};
+  const conditions::Conditions known = inference::conditions_of(trained);
+  if (known.empty())
+    throw base::BadInput(base::text("--condition ", choice.written, ": ", trained.origin.string(),
+                                    " is told nothing but the samples (data.train.condition)"));
+  const std::vector<float> values = known.written(choice.written);
+  return at::tensor(values, at::kFloat).unsqueeze(0);
 }
 
 void add_device_option(CLI::App& verb, ComputeOptions& compute) {

@@ -1,7 +1,9 @@
 #include <iostream>
 #include <memory>
 
+#include "base/error.hpp"
 #include "evaluate/model_pictures.hpp"
+#include "evaluate/read_samples.hpp"
 #include "inference/trained_model.hpp"
 #include "launcher/image_output.hpp"
 #include "launcher/model_options.hpp"
@@ -9,12 +11,41 @@
 #include "report/picture_files.hpp"
 
 namespace vae_dist::launcher {
+namespace {
+
+// Returns the condition of each sample, [count, Y] or [1, Y]; undefined for a model without any.
+at::Tensor conditions_for(const ConditionChoice& written, const std::string& rows,
+                          const inference::DataChoice& choice,
+                          const inference::TrainedModel& trained, std::int64_t count) {
+  if (!written.written.empty()) return chosen_condition(written, trained);
+  const conditions::Conditions known = inference::conditions_of(trained);
+  if (rows.empty()) {
+    if (known.empty()) return {};
+    throw base::BadInput(base::text(trained.origin.string(), " is conditional: say under which ",
+                                    known.description(),
+                                    " to sample, with --condition name=value,... or "
+                                    "--condition-rows A:B"));
+  }
+  if (known.empty())
+    throw base::BadInput(base::text("--condition-rows ", rows, ": ", trained.origin.string(),
+                                    " is told nothing but the samples (data.train.condition)"));
+  const data::SampleDataset data = inference::open_chosen_data(trained, choice);
+  const arrays::RowRange range = inference::chosen_rows(rows, data.size());
+  std::vector<std::int64_t> samples;
+  for (std::int64_t i = 0; i < count; ++i) samples.push_back(range.first + i % range.size());
+  return evaluate::conditions_of(data, samples,
+                                 input::input_format(trained.config, data, c10::kCPU));
+}
+
+}  // namespace
 
 void add_sample_verb(CLI::App& app, VerbContext& context) {
   struct Options {
     ModelChoice model;
     ComputeOptions compute;
-    std::string out, prior = "normal";
+    ConditionChoice condition;
+    inference::DataChoice data;
+    std::string out, prior = "normal", values = "mean", condition_rows;
     std::int64_t count = 64, seed = 0;
     double temperature = 1.0;
   };
@@ -43,6 +74,15 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
                    "Factor that multiplies z: the standard deviation, or half of the box's side")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  verb->add_option("--values", options->values,
+                   "mean: E[x|z]; sample: a draw of p(x|z), with the likelihood's noise")
+      ->check(CLI::IsMember({"mean", "sample"}))
+      ->capture_default_str();
+  add_condition_option(*verb, options->condition, "needed for such a model, or --condition-rows");
+  verb->add_option("--condition-rows", options->condition_rows,
+                   "Instead of --condition: those of rows A to B - 1 of the data, in turn")
+      ->excludes("--condition");
+  add_data_options(*verb, context, options->data);
   add_device_option(*verb, options->compute);
   verb->footer("Example:\n  vae_dist sample --checkpoint runs/mnist --count 64 --out samples.png");
   verb->callback([&context, options] {
@@ -53,7 +93,10 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
       const at::Tensor images = evaluate::sample_prior(
           *trained.model, options->count, static_cast<std::uint64_t>(options->seed),
           options->temperature,
-          options->prior == "box" ? evaluate::Prior::box : evaluate::Prior::normal);
+          options->prior == "box" ? evaluate::Prior::box : evaluate::Prior::normal,
+          conditions_for(options->condition, options->condition_rows, options->data, trained,
+                         options->count),
+          options->values == "sample" ? evaluate::Values::sample : evaluate::Values::mean);
       const auto normaliser = inference::normaliser_of(trained);
       const auto& range = trained.config.data.range;
       const report::Shades shades =

@@ -17,6 +17,7 @@ struct TraverseOptions {
   ComputeOptions compute;
   std::string out;
   inference::DataChoice data;
+  ConditionChoice condition;
   evaluate::TraversalOptions walk;
   std::optional<double> deviations, quantile;
 };
@@ -45,6 +46,7 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
     throw base::BadInput(base::text("--row ", options.walk.row, ": there are ", data.size(),
                                     " images; the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
+  options.walk.condition = chosen_condition(options.condition, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
 
   const c10::Device device = use_device(options.compute, context.world);
@@ -82,6 +84,7 @@ void add_traverse_verb(CLI::App& app, VerbContext& context) {
       "Vary one latent dimension of an image's code at a time, starting with the largest KL");
   add_checkpoint_option(*verb, context, options->model);
   add_data_options(*verb, context, options->data);
+  add_condition_option(*verb, options->condition, "default: the row's own");
   verb->add_option("--row", options->walk.row, "The image whose code is the starting point")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

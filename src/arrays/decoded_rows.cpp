@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/error.hpp"
 #include "base/require_bytes.hpp"
@@ -90,6 +91,24 @@ void DecodedRows::deliver(const Geometry& geometry, bool bytes) {
 void DecodedRows::limit(const ValueLimits& limits, std::string reason) {
   limits_ = limits;
   limits_reason_ = std::move(reason);
+}
+
+void DecodedRows::mask_missing(const Geometry& geometry) {
+  if (packs())
+    throw base::BadInput(
+        base::text(where(),
+                   " holds sparse rows, which cannot have missing values: a value that is left out "
+                   "is 0. Set data.missing to error"));
+  masks_missing_ = true;
+  limits_ = {};
+  for (const ArrayFile::Part& part : first().parts()) {
+    std::optional<float> marker;
+    for (const char* name : {"_FillValue", "missing_value"})
+      if (const auto value = part.stored->dataset().number_attribute(name); value && !marker)
+        marker = static_cast<float>(*value);
+    missing_.resize(missing_.size() + static_cast<std::size_t>(part.channels), marker);
+  }
+  deliver(geometry, false);
 }
 
 std::vector<std::string> DecodedRows::source_files() const {
@@ -365,7 +384,17 @@ void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
   const std::size_t values = stored.size() / format.bytes;
   if (!alone) buffers.part.resize(values);
   const std::span<float> to = alone ? std::span(buffers.values) : std::span(buffers.part);
-  if (const auto bad = hdf5::to_floats(format, stored, to)) {
+  auto bad = hdf5::to_floats(format, stored, to);
+  if (masks_missing_) {
+    if (const auto& marker = missing_[static_cast<std::size_t>(part.first_channel)])
+      std::replace(to.begin(), to.end(), *marker, std::numeric_limits<float>::quiet_NaN());
+    // What is missing is no error; what is infinite still is.
+    const auto infinite =
+        std::find_if(to.begin(), to.end(), [](float value) { return std::isinf(value); });
+    bad.reset();
+    if (infinite != to.end()) bad = static_cast<std::size_t>(infinite - to.begin());
+  }
+  if (bad) {
     double value = 0;
     hdf5::to_doubles(format, stored.subspan(*bad * format.bytes, format.bytes), {&value, 1});
     throw base::Failure(base::text(
@@ -409,6 +438,7 @@ void DecodedRows::check_bytes(const ArrayFile& file, std::int64_t row,
 void DecodedRows::check_values(const ArrayFile& file, std::int64_t row,
                                std::span<const float> image) const {
   ValueRange range;
+  if (masks_missing_) return;  // there are no limits then
   range.include(image);
   if (limits_.allows(range) && !limits_.missing) return;
   for (std::size_t i = 0; i < image.size(); ++i)

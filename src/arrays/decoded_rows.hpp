@@ -43,6 +43,10 @@ class DecodedRows {
   /// Sets which stored values read() accepts from now on; at first it accepts all. `reason` ends
   /// the message about any other value: it says where the limits come from.
   void limit(const ValueLimits& limits, std::string reason);
+  /// From now on delivers floats, NaN for each value that the file says is missing: NaN, or the
+  /// attribute _FillValue or missing_value of its dataset. Throws BadInput for sparse rows.
+  void mask_missing(const Geometry& geometry);
+  bool masks_missing() const { return masks_missing_; }
   const ValueLimits& limits() const { return limits_; }
 
   /// Sets what read() returns from now on. bytes: as uint8, rounded if resized (only for uint8
@@ -156,6 +160,8 @@ class DecodedRows {
   SampleShape shape_;
   Geometry geometry_;
   PixelType type_ = PixelType::uint8;
+  bool masks_missing_ = false;
+  std::vector<std::optional<float>> missing_;  // of each channel; empty: NaN alone
   ValueLimits limits_;
   std::string limits_reason_;
 };

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 namespace vae_dist::base {
@@ -14,6 +16,17 @@ inline std::string digits(double value, int significant = 4) {
   out.precision(significant);
   out << value;
   return out.str();
+}
+
+/// Returns the number that `text` is, from its first to its last character; empty: it is none.
+inline std::optional<double> number_in(const std::string& text) {
+  std::size_t used = 0;
+  try {
+    const double number = std::stod(text, &used);
+    if (used == text.size()) return number;
+  } catch (const std::logic_error&) {  // no number, or one that is too large
+  }
+  return std::nullopt;
 }
 
 /// Formats seconds as milliseconds: "12.5 ms".

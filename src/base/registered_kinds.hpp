@@ -82,6 +82,9 @@ struct Network : Item {
 /// A value of `data.transform`.
 struct Transform : Item {};
 
+/// An entry of `data.train.condition`, with `name` and its own keys.
+struct Condition : Item {};
+
 /// An entry of `objective.regularisers`, with `name` and its own keys.
 struct Regulariser : Item {};
 

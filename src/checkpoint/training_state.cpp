@@ -34,6 +34,7 @@ void visit_fields(State& state, const Visitor& visit) {
   visit("arithmetic", state.arithmetic);
   visit.added("awaits_evaluation", state.awaits_evaluation);
   visit.added("normalisation", state.normalisation);
+  visit.added("conditions", state.conditions);
   visit.added("begun_from", state.begun_from);
   visit.added("best_measure", state.best_measure);
   visit.added("stop_measure", state.stop_measure);

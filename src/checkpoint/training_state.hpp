@@ -37,6 +37,8 @@ struct TrainingState {
   std::string
       normalisation;       ///< data::Normalisation::text() of the training rows, if data.normalize
                            ///< is not scale; else empty, also if missing in older checkpoints
+  std::string conditions;  ///< conditions::Conditions::text() of data.train.condition; empty: none,
+                           ///< also if missing in older checkpoints
   std::string begun_from;  ///< checkpoint that the run started from: its weights at step 0, or all
                            ///< of it; empty: none, also if missing in older checkpoints
 };

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "base/text.hpp"
+#include "config/key_rows.hpp"
 #include "config/scalar_text.hpp"
 #include "config/words.hpp"
 
@@ -155,12 +156,22 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
     return Contradiction{{"data.random_crop", config.data.crop ? "data.crop" : "data.resize"},
                          "data.random_crop and data.crop or data.resize both choose the size that "
                          "the model sees; keep one of them"};
-  for (const std::string& transform : config.data.transform)
-    if (transform != "none" && !base::Registry<base::Transform>::all().find(transform))
-      return Contradiction{
-          {"data.transform"},
-          base::text("data.transform holds '", transform, "', but the transforms are ",
-                     joined(base::Registry<base::Transform>::all().names(), ", "))};
+  for (const auto& [key, transforms] :
+       {std::pair{"data.transform", &config.data.transform},
+        std::pair{"data.encoder_transform", &config.data.encoder_transform}})
+    for (const std::string& transform : *transforms)
+      if (transform != "none" && !base::Registry<base::Transform>::all().find(transform))
+        return Contradiction{
+            {key},
+            base::text(key, " holds '", transform, "', but the transforms are ",
+                       joined(base::Registry<base::Transform>::all().names(), ", "))};
+  if (!config.data.train.condition.entries().empty() &&
+      !config.model.network.item().takes_condition)
+    return Contradiction{
+        {"data.train.condition", "model.name"},
+        base::text("model.name is ", config.model.network.name,
+                   ", which takes no condition; set data.train.condition to [], or model.name to ",
+                   networks_where([](const base::Network& one) { return one.takes_condition; }))};
   if (config.data.normalize != Normalize::scale && config.data.binarize != Binarize::none)
     return Contradiction{{"data.binarize", "data.normalize"},
                          base::text("data.binarize needs values in [0, 1], but data.normalize is ",

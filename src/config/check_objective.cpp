@@ -51,6 +51,14 @@ std::optional<Contradiction> in_likelihood(const Config& config) {
                           "data.binarize makes zeros and ones of them; set it to none");
     if (config.data.dequantize != Dequantize::none)
       return needs_counts("data.dequantize", "data.dequantize adds noise to them; set it to none");
+    if (config.data.normalize == Normalize::standardize ||
+        config.data.normalize == Normalize::min_max ||
+        (config.data.normalize == Normalize::none &&
+         config.data.transform != std::vector<std::string>{"none"}))
+      return needs_counts(
+          config.data.normalize == Normalize::none ? "data.transform" : "data.normalize",
+          "data.normalize or data.transform changes them; set data.normalize to none and "
+          "data.transform to none: data.encoder_transform changes what the encoder alone sees");
     if (config.data.range != std::vector<double>{0, 1})
       return needs_counts("data.range",
                           "data.range scales and shifts them; set it to [0, 1], with a scale of 1");

@@ -97,9 +97,11 @@ struct SourceConfig {
   std::vector<std::int64_t> rows;  // empty: null (all rows), else [first, past the last]
   std::optional<std::string> split;
   std::optional<double> fraction;  // validation only: the share of the training rows
+  base::ItemList condition = base::ItemList::of(base::Registry<base::Condition>::all());  // of both
 };
 
 enum class Normalize { scale, none, standardize, min_max };
+enum class Missing { error, mask };
 enum class Binarize { none, threshold, dynamic, fixed };
 enum class Dequantize { none, uniform };
 enum class Cache { automatic, memory, stream };
@@ -112,6 +114,8 @@ struct DataConfig {
   std::vector<double> range = {0.0, 1.0};
   Normalize normalize = Normalize::scale;
   std::vector<std::string> transform = {"none"};  // one, or one a channel
+  std::vector<std::string> encoder_transform;     // empty: null
+  Missing missing = Missing::error;
   Binarize binarize = Binarize::none;
   Dequantize dequantize = Dequantize::none;
   std::optional<std::int64_t> crop;

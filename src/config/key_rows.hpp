@@ -15,6 +15,9 @@ namespace vae_dist::config {
 /// Lists the registered networks that meet the condition: "decoder_only or resnet_vae".
 std::string networks_where(const std::function<bool(const base::Network&)>& condition);
 
+/// Describes the items that a list may have, each with its own keys and their defaults.
+std::string items_help(const std::vector<const base::Item*>& items);
+
 void add_run_keys(std::vector<base::Key>& keys, RunConfig& run);
 void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model);
 void add_objective_keys(std::vector<base::Key>& keys, Config& config);

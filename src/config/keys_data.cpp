@@ -53,6 +53,13 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
       .required()
       .may_change();
   add_source_keys(train, data.train, data, "", nullptr);
+  train
+      .key("condition", data.train.condition,
+           "what the model is told about each sample beside its values, q(z|x,y) and p(x|z,y): a "
+           "list of {name: ..., dataset: ...}, also for data.validation. Available: " +
+               items_help(base::Registry<base::Condition>::all().items()))
+      .empty_is("[]")
+      .for_older_runs("[]");
 
   base::Section validation(keys, "data.validation");
   validation.key("file", data.validation.file, "like data.train.file; null: no validation file")
@@ -83,6 +90,22 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
                joined(base::Registry<base::Transform>::all().names(), " | ") +
                "; one, or a list with one for each channel")
       .for_older_runs("[none]")
+      .counts_when("data.normalize is not scale",
+                   [&data] { return data.normalize != Normalize::scale; });
+  section
+      .key("encoder_transform", data.encoder_transform,
+           "applied to what the encoder alone sees, such as log1p for counts; the values that are "
+           "learned stay as they are stored. One, or one for each channel; null: the same values")
+      .empty_is("null")
+      .for_older_runs("null")
+      .counts_when("data.normalize is none", [&data] { return data.normalize == Normalize::none; });
+  section
+      .choice("missing", data.missing, words_of(data.missing),
+              "values that the file says are missing (NaN, the attribute _FillValue). mask: the "
+              "model sees 0 there, in normalised units, and the mask as further channels; losses "
+              "are over the observed values of each sample; error: they are refused, naming the "
+              "sample")
+      .for_older_runs("error")
       .counts_when("data.normalize is not scale",
                    [&data] { return data.normalize != Normalize::scale; });
   section.choice("binarize", data.binarize, words_of(data.binarize),

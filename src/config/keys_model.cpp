@@ -50,20 +50,19 @@ std::string registered_items_help() {
   return joined(known, "; ");
 }
 
-// Describes the list of regularisers, each with its keys and their defaults.
-std::string regularisers_help() {
+}  // namespace
+
+std::string items_help(const std::vector<const base::Item*>& items) {
   std::vector<std::string> known;
-  for (const auto& [name, item] : base::Registry<base::Regulariser>::all()) {
-    base::ItemList::Entry entry{&item, item.own.defaults};
+  for (const base::Item* const item : items) {
+    base::ItemList::Entry entry{item, item->own.defaults};
     std::vector<std::string> keys;
     for (const base::Key& key : base::ItemList::keys_of(entry))
       keys.push_back(key.name + " (default " + value_text(key) + "): " + key.meaning);
-    known.push_back(name + ": " + item.help + "; keys: " + joined(keys, "; "));
+    known.push_back(item->name + ": " + item->help + "; keys: " + joined(keys, "; "));
   }
-  return "a list of {name: ..., weight: ...}. Available: " + joined(known, "; ");
+  return joined(known, "; ");
 }
-
-}  // namespace
 
 void add_run_keys(std::vector<base::Key>& keys, RunConfig& run) {
   base::Section section(keys, "run");
@@ -213,7 +212,8 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
       .counts_when(vaes, has_posterior);
   section
       .key("regularisers", objective.regularisers,
-           "regularisers of the latent code: " + regularisers_help())
+           "regularisers of the latent code: a list of {name: ..., weight: ...}. Available: " +
+               items_help(base::Registry<base::Regulariser>::all().items()))
       .empty_is("[]")
       .for_older_runs("[]")
       .counts_when("model.name has an encoder",

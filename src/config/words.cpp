@@ -62,6 +62,12 @@ const base::Words<Normalize>& words() {
 }
 
 template <>
+const base::Words<Missing>& words() {
+  static const base::Words<Missing> all = {{"error", Missing::error}, {"mask", Missing::mask}};
+  return all;
+}
+
+template <>
 const base::Words<Binarize>& words() {
   static const base::Words<Binarize> all = {{"none", Binarize::none},
                                             {"threshold", Binarize::threshold},

@@ -30,6 +30,8 @@ const base::Words<Reduction>& words();
 template <>
 const base::Words<Normalize>& words();
 template <>
+const base::Words<Missing>& words();
+template <>
 const base::Words<Binarize>& words();
 template <>
 const base::Words<Dequantize>& words();

@@ -18,6 +18,7 @@ struct Batch {
   BatchArray<std::uint8_t>
       mirrored;  ///< [B], a bit for each axis along which the sample is to be mirrored on the
                  ///< device, see kFlipAxes in batch_maker.hpp; empty if none is
+  BatchArray<float> condition;  ///< [B, Y], see SampleConditions; empty if there is none
   arrays::PixelType type = arrays::PixelType::uint8;
   double scale = 1.0;  ///< factor that brings the pixels to [0, 1]
 };

@@ -23,6 +23,10 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
   batch.pixels = {count * image_bytes, resources.memory};
   if (!plan.flips.empty() && plan.flip_on_device) batch.mirrored = {count, resources.memory};
   batch.noise = {count * noise_values, resources.memory};
+  const SampleConditions* const conditions = dataset.conditions().get();
+  const auto condition_values =
+      conditions ? static_cast<std::size_t>(conditions->values()) : std::size_t{0};
+  if (conditions) batch.condition = {count * condition_values, resources.memory};
   const auto make_sample = [&](std::size_t i) {
     const std::int64_t sample =
         order.at(step * plan.global_batch + plan.first + static_cast<std::int64_t>(i));
@@ -51,6 +55,9 @@ Batch make_batch(const SampleDataset& dataset, const BatchPlan& plan, const Epoc
           arrays::flip(image, dataset.shape(), dataset.layout(), kFlipAxes[bit], batch.type);
       }
     if (!batch.mirrored.empty()) batch.mirrored.data()[i] = mirrors;
+    if (conditions)
+      conditions->write(sample,
+                        std::span(batch.condition).subspan(i * condition_values, condition_values));
     base::fill_normal(noise_key, key_index, 0,
                       std::span(batch.noise).subspan(i * noise_values, noise_values));
   };

@@ -20,21 +20,22 @@ namespace {
 // The parts' sums are gathered on every rank, so there are fewer of them for very long vectors.
 constexpr std::int64_t kMostParts = 64, kMostGathered = std::int64_t{32} << 20;
 
-// The sums of a part, by channel: mean, squared distances from it, least and largest.
+// The sums of a part, by channel: number of values that are not missing (NaN), mean, squared
+// distances from it, least and largest.
 class Part {
  public:
-  static constexpr std::size_t kNumbers = 4;
+  static constexpr std::size_t kNumbers = 5;
 
-  // Lies in `room`, [1 + kNumbers * channels] doubles.
+  // Lies in `room`, [kNumbers * channels] doubles.
   Part(std::span<double> room, std::size_t channels)
-      : values_(room[0]),
-        mean_(room.subspan(1, channels)),
-        squares_(room.subspan(1 + channels, channels)),
-        least_(room.subspan(1 + 2 * channels, channels)),
-        largest_(room.subspan(1 + 3 * channels, channels)) {}
+      : values_(room.subspan(0, channels)),
+        mean_(room.subspan(channels, channels)),
+        squares_(room.subspan(2 * channels, channels)),
+        least_(room.subspan(3 * channels, channels)),
+        largest_(room.subspan(4 * channels, channels)) {}
 
   void clear() {
-    values_ = 0;
+    std::fill(values_.begin(), values_.end(), 0.0);
     std::fill(mean_.begin(), mean_.end(), 0.0);
     std::fill(squares_.begin(), squares_.end(), 0.0);
     std::fill(least_.begin(), least_.end(), std::numeric_limits<double>::infinity());
@@ -44,26 +45,28 @@ class Part {
   // Adds a sample: [channels, values].
   void add(const double* sample, std::size_t values) {
     for (std::size_t c = 0; c < mean_.size(); ++c, sample += values) {
-      double sum = 0, squares = 0;
+      double count = 0, sum = 0, squares = 0;
       for (std::size_t i = 0; i < values; ++i) {
+        if (std::isnan(sample[i])) continue;
+        ++count;
         sum += sample[i];
         least_[c] = std::min(least_[c], sample[i]);
         largest_[c] = std::max(largest_[c], sample[i]);
       }
-      const double mean = sum / static_cast<double>(values);
-      for (std::size_t i = 0; i < values; ++i) squares += (sample[i] - mean) * (sample[i] - mean);
-      join(c, static_cast<double>(values), mean, squares);
+      if (count == 0) continue;
+      const double mean = sum / count;
+      for (std::size_t i = 0; i < values; ++i)
+        if (!std::isnan(sample[i])) squares += (sample[i] - mean) * (sample[i] - mean);
+      join(c, count, mean, squares);
     }
-    values_ += static_cast<double>(values);
   }
 
   void add(const Part& other) {
     for (std::size_t c = 0; c < mean_.size(); ++c) {
-      join(c, other.values_, other.mean_[c], other.squares_[c]);
+      join(c, other.values_[c], other.mean_[c], other.squares_[c]);
       least_[c] = std::min(least_[c], other.least_[c]);
       largest_[c] = std::max(largest_[c], other.largest_[c]);
     }
-    values_ += other.values_;
   }
 
   ChannelStatistics result() const {
@@ -71,20 +74,21 @@ class Part {
                           {},
                           {least_.begin(), least_.end()},
                           {largest_.begin(), largest_.end()}};
-    for (const double squares : squares_) out.deviation.push_back(std::sqrt(squares / values_));
+    for (std::size_t c = 0; c < squares_.size(); ++c)
+      out.deviation.push_back(std::sqrt(squares_[c] / std::max(values_[c], 1.0)));
     return out;
   }
 
  private:
   void join(std::size_t c, double values, double mean, double squares) {
-    const double all = values_ + values, distance = mean - mean_[c];
+    const double before = values_[c], all = before + values, distance = mean - mean_[c];
     if (values == 0) return;
     mean_[c] += distance * values / all;
-    squares_[c] += squares + distance * distance * values_ * values / all;
+    squares_[c] += squares + distance * distance * before * values / all;
+    values_[c] = all;
   }
 
-  double& values_;  // of each channel
-  std::span<double> mean_, squares_, least_, largest_;
+  std::span<double> values_, mean_, squares_, least_, largest_;
 };
 
 // Reads samples one after another; without memory, a block of rows at a time.
@@ -124,7 +128,7 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
                                      comm::CpuCommunicator& all_ranks, std::int64_t threads) {
   const arrays::SampleShape& shape = dataset.shape();
   const auto channels = static_cast<std::size_t>(shape.channels);
-  const std::size_t room = 1 + Part::kNumbers * channels;
+  const std::size_t room = Part::kNumbers * channels;
   const std::int64_t parts = std::clamp<std::int64_t>(
       std::min(dataset.size(), kMostGathered / static_cast<std::int64_t>(room)), 1, kMostParts);
   std::vector<double> sums(static_cast<std::size_t>(parts) * room);
@@ -155,9 +159,11 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
             for (std::int64_t i = number * dataset.size() / parts;
                  i < (number + 1) * dataset.size() / parts; ++i) {
               const std::span<const std::byte> stored = reader.read(i);
-              const at::Tensor values = normaliser.apply(model_input(
-                  {reinterpret_cast<const std::uint8_t*>(stored.data()), stored.size()}, format));
-              if (!at::isfinite(values).all().item<bool>())
+              const at::Tensor raw = model_input(
+                  {reinterpret_cast<const std::uint8_t*>(stored.data()), stored.size()}, format);
+              const at::Tensor values = normaliser.apply(raw);
+              // A missing value has none either.
+              if (!at::isfinite(values).logical_or(raw.isnan()).all().item<bool>())
                 throw base::BadInput(base::text(
                     dataset.rows().where(), ": row ", dataset.samples().row(i),
                     " holds a value that data.transform cannot be applied to: choose another one "

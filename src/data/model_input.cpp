@@ -1,10 +1,21 @@
 #include "data/model_input.hpp"
 
-#include <ATen/ops/from_blob.h>
+#include <ATen/ATen.h>
 
 #include "device/queue_copy.hpp"
 
 namespace vae_dist::data {
+
+InputFormat InputFormat::on(c10::Device other, at::ScalarType other_type) const {
+  InputFormat out = *this;
+  out.device = other;
+  out.type = other_type;
+  for (std::shared_ptr<const Normaliser>* const each : {&out.normaliser, &out.encoder})
+    if (*each)
+      *each = std::make_shared<Normaliser>((*each)->numbers(), shape.space.size() + 2, other,
+                                           other_type);
+  return out;
+}
 
 at::Tensor stored_pixels(std::span<const std::uint8_t> pixels, const InputFormat& f) {
   const std::int64_t count =
@@ -29,6 +40,21 @@ at::Tensor model_input(const at::Tensor& stored, const InputFormat& f) {
   }
   return images.contiguous(f.channels_last ? memory_format_of(f.shape)
                                            : at::MemoryFormat::Contiguous);
+}
+
+GivenInput given_input(const at::Tensor& images, const InputFormat& f) {
+  GivenInput out{images, {}, {}};
+  const auto in_order = [&](const at::Tensor& values) {
+    return values.contiguous(images.suggest_memory_format());
+  };
+  if (f.encoder) out.seen = in_order(f.encoder->apply(images));
+  if (!f.masks_missing) return out;
+  const at::Tensor missing = images.isnan();
+  out.x = images.masked_fill(missing, 0);
+  out.observed = missing.logical_not().to(images.scalar_type());
+  out.seen =
+      in_order(at::cat({f.encoder ? out.seen.masked_fill(missing, 0) : out.x, out.observed}, 1));
+  return out;
 }
 
 at::Tensor in_model_order(const at::Tensor& stored, const InputFormat& f) {

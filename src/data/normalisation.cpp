@@ -106,7 +106,11 @@ at::Tensor Normaliser::log_jacobian(const at::Tensor& stored) const {
   const at::Tensor of_values =
       by_channel(stored.to(at::kDouble),
                  [](const Transform& f, const at::Tensor& part) { return f.log_derivative(part); });
-  return (of_values + factor_.to(at::kDouble).abs().log()).flatten(1).sum(1);
+  // A missing value (NaN) has no density.
+  return (of_values + factor_.to(at::kDouble).abs().log())
+      .masked_fill(stored.isnan(), 0)
+      .flatten(1)
+      .sum(1);
 }
 
 }  // namespace vae_dist::data

@@ -332,7 +332,10 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
   if (!source.scale) refuse_packed_values(attributes, store->rows);
   store->missing = missing_value(attributes);
   if (!source.split && source.rows.empty()) store->unused_splits = splits_of(store->rows);
-  if (!source.geometry.is_identity() || store->missing) {
+  if (source.mask_missing) {
+    store->missing.reset();
+    store->rows.mask_missing(source.geometry);
+  } else if (!source.geometry.is_identity() || store->missing) {
     // Grey levels stay bytes when they are averaged; black and white do not.
     store->geometry_scale = store->stored_scale();
     store->limit_values(*store->geometry_scale);
@@ -359,8 +362,11 @@ SampleDataset SampleDataset::open(const SampleSource& source, std::uint64_t memo
 SampleDataset SampleDataset::hold_out(double fraction, std::uint64_t seed) {
   SampleDataset held_out(store_, samples_.held_out_part(fraction, seed));
   samples_ = samples_.training_part(fraction, seed);
+  conditions_ = nullptr;  // they were those of all samples
   return held_out;
 }
+
+bool SampleDataset::masks_missing() const { return store_->rows.masks_missing(); }
 
 const arrays::SampleShape& SampleDataset::shape() const { return store_->shape; }
 bool SampleDataset::crops() const { return !store_->random_crop.empty(); }

@@ -16,6 +16,7 @@
 #include "data/decoded_source.hpp"
 #include "data/normalisation.hpp"
 #include "data/sample_chunks.hpp"
+#include "data/sample_conditions.hpp"
 #include "data/sample_finish.hpp"
 
 namespace vae_dist::data {
@@ -29,7 +30,8 @@ struct SampleSource {
       scale;  ///< empty = the dataset's attribute `scale`, or found by inspecting the values
   bool plain =
       false;  ///< the values are numbers of any range: the scale is 1, whatever the file says
-  std::vector<std::int64_t> rows;    ///< empty = all, otherwise [first, past the last]
+  bool mask_missing = false;       ///< values that the file says are missing are NaN; else an error
+  std::vector<std::int64_t> rows;  ///< empty = all, otherwise [first, past the last]
   std::optional<std::string> split;  ///< a split of Fuel's `split` attribute
   arrays::Geometry geometry;
   std::vector<std::int64_t> random_crop;  ///< size of the windows that steps see, along each axis
@@ -70,11 +72,20 @@ class SampleDataset {
 
   bool is_plain() const;  ///< SampleSource::plain
 
+  bool masks_missing() const;  ///< SampleSource::mask_missing
+
   /// How stored values become what the model sees; null: by the scale. Shared with the part that is
   /// held out.
   const std::shared_ptr<const Normalisation>& normalisation() const;
   /// Throws BadInput if it has not as many entries as the samples have channels.
   void normalise(const Normalisation& normalisation);
+
+  /// What a conditional model is told about each sample; null: nothing. Not shared with the part
+  /// that is held out later.
+  const std::shared_ptr<const SampleConditions>& conditions() const { return conditions_; }
+  void use_conditions(std::shared_ptr<const SampleConditions> conditions) {
+    conditions_ = std::move(conditions);
+  }
 
   /// Reads sample `index` of [0, size()): shape().values() values of type() in layout() order, with
   /// the random draws of `epoch` if there are any; of samples that are cropped, the window in the
@@ -148,6 +159,7 @@ class SampleDataset {
   std::shared_ptr<Store> store_;
   SampleRows samples_;
   std::shared_ptr<DecodedSource> sections_;
+  std::shared_ptr<const SampleConditions> conditions_;
 };
 
 }  // namespace vae_dist::data

@@ -38,11 +38,12 @@ double top_variance(const data::SampleDataset& dataset, std::int64_t count,
   constexpr int kIterations = 30;
   const at::NoGradGuard no_grad;
   count = std::min(count, dataset.size());
-  data::InputFormat on_host = format;
-  on_host.device = c10::kCPU;
-  on_host.type = at::kFloat;
+  data::InputFormat on_host = format.on(c10::kCPU, at::kFloat);
   on_host.channels_last = false;
-  at::Tensor images = data::model_input(read_samples(dataset, 0, count), on_host).flatten(1);
+  on_host.encoder = nullptr;
+  at::Tensor images =
+      data::given_input(data::model_input(read_samples(dataset, 0, count), on_host), on_host)
+          .x.flatten(1);
   images = images - images.mean(0);
 
   // The start direction prefers no pixel, and is not orthogonal to smooth directions either.

@@ -29,6 +29,8 @@ double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().
 struct Sums {
   double loss = 0, reconstruction = 0, kld = 0, squared_error = 0, effective_samples = 0,
          log_jacobian = 0;
+  // Where values are missing: how many are not, and -log p(x|z) of them.
+  double observed = 0, nats_of_observed = 0;
   std::vector<double> log_p;                              // an entry per number of draws
   std::vector<double> kld_per_dimension, mu, mu_squared;  // [latent]
   std::vector<double> regularisers;                       // in the objective's order
@@ -42,15 +44,16 @@ struct Sums {
 
   std::vector<double> flat() const {
     std::vector<double> out = {loss,          reconstruction,    kld,
-                               squared_error, effective_samples, log_jacobian};
+                               squared_error, effective_samples, log_jacobian,
+                               observed,      nats_of_observed};
     for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
       out.insert(out.end(), part->begin(), part->end());
     return out;
   }
   void add(std::span<const double> entries) {
     auto next = entries.begin();
-    for (double* value :
-         {&loss, &reconstruction, &kld, &squared_error, &effective_samples, &log_jacobian})
+    for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples,
+                          &log_jacobian, &observed, &nats_of_observed})
       *value += *next++;
     for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
       for (double& value : *part) value += *next++;
@@ -73,30 +76,32 @@ class BlockEvaluator {
           keyed_noise(model_, base::Purpose::prior, options_.seed, 0, counts_.back())));
   }
 
-  Sums operator()(const at::Tensor& images, std::int64_t first) const {
+  Sums operator()(const model::Sample& batch, std::int64_t first) const {
     Sums out(counts_.size(),
              model_.latent_kind() == base::LatentKind::posterior
                  ? static_cast<std::size_t>(model_.latent_values())
                  : 0,
              objective_.options().regularisers.size());
     if (model_.latent_kind() == base::LatentKind::none) {
-      from_the_prior(images, out);
+      from_the_prior(batch, out);
     } else {
-      from_the_code(images, first, out);
+      from_the_code(batch, first, out);
     }
     return out;
   }
 
  private:
-  void from_the_code(const at::Tensor& images, std::int64_t first, Sums& out) const {
-    const std::int64_t count = images.size(0);
+  void from_the_code(const model::Sample& batch, std::int64_t first, Sums& out) const {
+    const std::int64_t count = batch.size();
     const auto n = static_cast<double>(count);
-    const model::Posterior posterior = model_.encode(images);
-    const at::Tensor exact = images.to(at::kDouble);
-    const model::Decoded at_mean = in_double(model_.decode(posterior.mu));
+    const model::Posterior posterior = model_.encode(batch);
+    model::Sample exact = batch;
+    exact.x = batch.x.to(at::kDouble);
+    const model::Decoded at_mean = in_double(model_.decode(posterior.mu, batch));
     out.squared_error =
-        total_of((model_.likelihood().mean_image(at_mean, exact) - exact).square()) /
-        static_cast<double>(images[0].numel());
+        total_of(model::sum_of_observed(
+                     (model_.likelihood().mean_image(at_mean, exact) - exact.x).square(), exact) /
+                 model::observed_values(exact));
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
       add_regularisers(posterior, posterior.mu, out);
@@ -104,9 +109,14 @@ class BlockEvaluator {
     }
     const at::Tensor z = model::reparameterize(
         posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
-    const model::Decoded drawn = in_double(model_.decode(z));
+    const model::Decoded drawn = in_double(model_.decode(z, batch));
     add_regularisers(posterior, z, out);
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
+
+    if (batch.observed.defined()) {
+      out.observed = batch.observed.to(at::kDouble).sum().item<double>();
+      out.nats_of_observed = total_of(model_.likelihood().negative_log(drawn, exact));
+    }
 
     const at::Tensor mu = posterior.mu.to(at::kDouble), log_var = posterior.log_var.to(at::kDouble);
     const at::Tensor kld = objective::kl_per_dimension(mu, log_var);
@@ -114,7 +124,7 @@ class BlockEvaluator {
     out.kld_per_dimension = column_sums(kld);
     out.mu = column_sums(mu);
     out.mu_squared = column_sums(mu.square());
-    if (!counts_.empty()) importance_weighted(images, posterior, first, out);
+    if (!counts_.empty()) importance_weighted(batch, posterior, first, out);
   }
 
   void add_regularisers(const model::Posterior& posterior, const at::Tensor& z, Sums& out) const {
@@ -123,9 +133,9 @@ class BlockEvaluator {
       out.regularisers[i] = values[i].item<double>() * static_cast<double>(z.size(0));
   }
 
-  void importance_weighted(const at::Tensor& images, const model::Posterior& posterior,
+  void importance_weighted(const model::Sample& batch, const model::Posterior& posterior,
                            std::int64_t first, Sums& out) const {
-    const std::int64_t count = images.size(0), latent = model_.latent_values(),
+    const std::int64_t count = batch.size(), latent = model_.latent_values(),
                        draws = counts_.back();
     const std::int64_t at_once = std::max<std::int64_t>(1, kDecodedAtOnce / count);
     std::vector<at::Tensor> pieces;
@@ -138,10 +148,11 @@ class BlockEvaluator {
       const at::Tensor noise = at::stack(noises, 1);  // [B, part, latent]
       const at::Tensor z =
           model::reparameterize({posterior.mu.unsqueeze(1), posterior.log_var.unsqueeze(1)}, noise);
-      const model::Decoded decoded = model_.decode(z.view({count * part, latent}));
-      const at::Tensor negative_log = model_.likelihood()
-                                          .negative_log(decoded, images.repeat_interleave(part, 0))
-                                          .view({count, part});
+      const model::Sample repeated =
+          batch.each([&](const at::Tensor& field) { return field.repeat_interleave(part, 0); });
+      const model::Decoded decoded = model_.decode(z.view({count * part, latent}), repeated);
+      const at::Tensor negative_log =
+          model_.likelihood().negative_log(decoded, repeated).view({count, part});
       pieces.push_back(objective::log_importance_weights(
           {posterior.mu.to(at::kDouble), posterior.log_var.to(at::kDouble)}, noise.to(at::kDouble),
           negative_log.to(at::kDouble)));
@@ -149,11 +160,11 @@ class BlockEvaluator {
     add_estimates(at::cat(pieces, 1), out);
   }
 
-  void from_the_prior(const at::Tensor& images, Sums& out) const {
-    add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, images.to(at::kDouble)),
+  void from_the_prior(const model::Sample& batch, Sums& out) const {
+    add_estimates(-model_.likelihood().negative_log_of_pairs(prior_draws_, batch.x.to(at::kDouble)),
                   out);
     const double nats = -out.log_p.back();
-    out.loss = out.reconstruction = objective_.shown(nats, images[0].numel());
+    out.loss = out.reconstruction = objective_.shown(nats, batch.x[0].numel());
   }
 
   // log_weights: [B, draws].
@@ -235,7 +246,9 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     const std::int64_t done = b * options.block, first = options.first + done,
                        count = std::min(options.block, options.samples - done);
     const std::vector<std::uint8_t> stored = read_samples(dataset, first, count);
-    Sums of_block = evaluate_block(data::model_input(stored, options.format), first);
+    const model::Sample batch =
+        completed(data::model_input(stored, options.format), dataset, first, options.format);
+    Sums of_block = evaluate_block(batch, first);
     if (options.format.normaliser)
       of_block.log_jacobian = total_of(options.format.normaliser->log_jacobian(
           data::in_model_order(data::stored_pixels(stored, options.format), options.format)));
@@ -282,13 +295,16 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     *out.active_units += out.latent_variance.back() > Evaluation::kActiveVariance;
   }
   if (options.is_likelihood) {
-    const double nats =
-        objective::reconstruction_nats(out.reconstruction, objective.options(),
-                                       model.likelihood().traits(), options.format.shape.values());
+    const bool masked = total.observed > 0;
+    const double values =
+        masked ? total.observed / n : static_cast<double>(options.format.shape.values());
+    const double nats = masked ? total.nats_of_observed / n
+                               : objective::reconstruction_nats(
+                                     out.reconstruction, objective.options(),
+                                     model.likelihood().traits(), options.format.shape.values());
     out.elbo_nats = -nats - out.kld_nats + log_jacobian;
-    out.bits_per_dim =
-        -*out.elbo_nats / (static_cast<double>(options.format.shape.values()) * std::log(2.0)) +
-        levels_in_bits(model.likelihood().traits().support, options.format);
+    out.bits_per_dim = -*out.elbo_nats / (values * std::log(2.0)) +
+                       levels_in_bits(model.likelihood().traits().support, options.format);
   }
   out.loss = validation_loss(objective, options.weights, out);
   if (options.final_weights)

@@ -12,7 +12,8 @@ FullEvaluation evaluate_fully(model::LatentModel& model, const objective::Object
   const arrays::RowRange samples{options.first, options.first + options.samples};
   FullEvaluation out;
   out.evaluation = evaluate(model, objective, dataset, options, all_ranks);
-  out.mean_image_mse = mean_image_mse(dataset, options.samples, all_ranks, options.first);
+  out.mean_image_mse =
+      mean_image_mse(dataset, options.format, options.samples, all_ranks, options.first);
   if (coverage_samples > 0)
     out.sample_quality = sample_quality(model, dataset, samples, options.format, coverage_samples,
                                         options.seed, all_ranks);

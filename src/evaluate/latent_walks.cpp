@@ -20,11 +20,6 @@ constexpr std::int64_t kAtOnce = 256;  // images encoded at once
 constexpr double kParallel =
     1e-6;  // sine of the angle below which two directions count as parallel
 
-at::Tensor image_of(const data::SampleDataset& dataset, std::int64_t row,
-                    const data::InputFormat& format) {
-  return read_batch(dataset, row, 1, format).x;
-}
-
 // Statistics of each dimension over the samples.
 struct DimensionStatistics {
   at::Tensor weights;  // [L], float64
@@ -81,17 +76,20 @@ at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_
 
 Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset,
                            const std::vector<RowPair>& pairs, std::int64_t steps, Path path,
-                           const data::InputFormat& format) {
+                           const data::InputFormat& format, const at::Tensor& condition) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, z, images;
   for (const auto& [first, second] : pairs) {
-    const at::Tensor ends =
-        at::cat({image_of(dataset, first, format), image_of(dataset, second, format)});
-    const at::Tensor mu = model.encode(ends).mu;
-    originals.push_back(ends.cpu());
-    z.push_back(latent_path(mu[0], mu[1], steps, path));
-    images.push_back(decoded_images(model, z.back()));
+    const model::Sample from = read_batch(dataset, first, 1, format),
+                        to = read_batch(dataset, second, 1, format);
+    originals.push_back(at::cat({from.x, to.x}).cpu());
+    z.push_back(latent_path(model.encode(from).mu[0], model.encode(to).mu[0], steps, path));
+    // Without a condition of the caller's, each end is decoded under its own.
+    at::Tensor along = condition;
+    if (!along.defined() && from.condition.defined())
+      along = latent_path(from.condition[0], to.condition[0], steps, Path::linear);
+    images.push_back(decoded_images(model, z.back(), along));
   }
   return {at::stack(originals), at::stack(images), at::stack(z).cpu()};
 }
@@ -123,8 +121,10 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
   out.positions =
       quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps)
                : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
-  const at::Tensor positions = at::tensor(out.positions, at::kDouble),
-                   start = model.encode(image_of(dataset, options.row, format)).mu;
+  const at::Tensor positions = at::tensor(out.positions, at::kDouble);
+  const model::Sample row = read_batch(dataset, options.row, 1, format);
+  const at::Tensor start = model.encode(row).mu,
+                   condition = options.condition.defined() ? options.condition : row.condition;
   std::vector<at::Tensor> values, images;
   for (std::int64_t i = 0; i < std::min(options.dimensions, model.latent_values()); ++i) {
     const auto dimension = order[i].item<std::int64_t>();
@@ -134,7 +134,7 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
                               : positions);
     at::Tensor z = start.repeat({options.steps, 1});
     z.select(1, dimension).copy_(values.back());
-    images.push_back(decoded_images(model, z));
+    images.push_back(decoded_images(model, z, condition));
   }
   out.values = at::stack(values);
   out.images = at::stack(images);

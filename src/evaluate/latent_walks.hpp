@@ -33,10 +33,11 @@ struct Interpolations {
 };
 
 /// Interpolates between the posterior means of the two samples of each pair. The model must have an
-/// encoder.
+/// encoder. `condition`: that under which all is decoded, [1, Y]; undefined: the samples' own, on a
+/// straight line from one to the other.
 Interpolations interpolate(model::LatentModel& model, const data::SampleDataset& dataset,
                            const std::vector<RowPair>& pairs, std::int64_t steps, Path path,
-                           const data::InputFormat& format);
+                           const data::InputFormat& format, const at::Tensor& condition = {});
 
 /// The values that a dimension takes along a traversal: equally spaced in standard deviations of
 /// the prior, [-deviations, deviations], or (`quantile` set) in quantiles of the aggregate
@@ -57,6 +58,7 @@ struct TraversalOptions {
   std::int64_t examined_samples =
       2000;                ///< the first samples, which rank the dimensions and give the quantiles
   std::uint64_t seed = 0;  ///< of the draws
+  at::Tensor condition = {};  ///< under which all is decoded, [1, Y]; undefined: that of `row`
 };
 
 /// Returns the options of a traversal that is shown without being requested: from sample 0, over

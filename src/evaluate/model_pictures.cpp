@@ -1,9 +1,11 @@
 #include "evaluate/model_pictures.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
 #include <cmath>
 
+#include "base/keyed_random.hpp"
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/read_samples.hpp"
@@ -34,21 +36,58 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
   return out;
 }
 
-at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z) {
+namespace {
+
+// Decodes z, [N, latent_values], a batch at a time, and returns show(decoded, what the decoder was
+// given, index of the first) of all batches.
+template <typename Show>
+at::Tensor decode_in_batches(model::LatentModel& model, const at::Tensor& z,
+                             const at::Tensor& condition, Show show) {
+  model::Sample given;
+  if (condition.defined())
+    given.condition = condition.to(z.options()).expand({z.size(0), condition.size(1)});
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& rows : z.split(kPicturesAtOnce))
-    parts.push_back(model.likelihood().mean_image(model.decode(rows)).cpu());
+  for (std::int64_t done = 0; done < z.size(0); done += kPicturesAtOnce) {
+    const std::int64_t count = std::min(kPicturesAtOnce, z.size(0) - done);
+    const model::Sample of_part = given.narrow(done, count);
+    parts.push_back(show(model.decode(z.narrow(0, done, count), of_part), of_part, done));
+  }
   return at::cat(parts);
 }
 
+}  // namespace
+
+at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z,
+                          const at::Tensor& condition) {
+  return decode_in_batches(model, z, condition,
+                           [&](const model::Decoded& decoded, const model::Sample&, std::int64_t) {
+                             return model.likelihood().mean_image(decoded).cpu();
+                           });
+}
+
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
-                        double temperature, Prior prior) {
+                        double temperature, Prior prior, const at::Tensor& condition,
+                        Values values) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   at::Tensor z = keyed_noise(model, base::Purpose::prior, seed, 0, count);
   // The normal distribution function maps normal numbers to uniform ones.
   if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
-  return decoded_images(model, z * temperature);
+  if (values == Values::mean) return decoded_images(model, z * temperature, condition);
+  return decode_in_batches(
+      model, z * temperature, condition,
+      [&](const model::Decoded& decoded, const model::Sample&, std::int64_t first) {
+        // A generator for each sample, so that its draw does not depend on the others.
+        std::vector<at::Tensor> drawn;
+        for (std::int64_t i = 0; i < decoded.output.size(0); ++i) {
+          const base::PhiloxKey key = base::random_key(seed, base::Purpose::prior, 1);
+          const auto word = base::random_block(key, static_cast<std::uint64_t>(first + i), 0, 0);
+          at::Generator generator =
+              at::detail::createCPUGenerator(static_cast<std::uint64_t>(word[0]) << 32 | word[1]);
+          drawn.push_back(model.likelihood().draw(decoded.narrow(i, 1), {}, generator));
+        }
+        return at::cat(drawn);
+      });
 }
 
 Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset,
@@ -66,7 +105,10 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
             ? posterior.mu
             : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed,
                                                            first + done, part));
-    originals.push_back(batch.x.cpu());
+    originals.push_back((batch.observed.defined()
+                             ? batch.x.masked_fill(batch.observed.eq(0), std::nan(""))
+                             : batch.x)
+                            .cpu());
     reconstructions.push_back(model.likelihood().mean_image(model.decode(z, batch), batch).cpu());
   }
   return {at::cat(originals), at::cat(reconstructions)};

@@ -15,24 +15,32 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
                                                    double high);
 
 /// Returns the mean images of z [N, latent_values]: [N, C, H, W] on the CPU. Decodes a batch at a
-/// time.
-at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z);
+/// time. `condition`: of each z, [N, Y], or of all, [1, Y]; undefined for a model that is not
+/// conditional.
+at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z,
+                          const at::Tensor& condition = {});
+
+/// What is shown of p(x|z).
+enum class Values { mean, sample };
 
 /// The distribution of z: N(0, temperature^2 I), or uniform in the box [-temperature,
 /// temperature]^latent.
 enum class Prior { normal, box };
 
-/// Decodes `count` images from z of the prior; the z of sample i depends only on (seed, i). Returns
-/// [count, C, H, W] on the CPU.
+/// Decodes `count` images from z of the prior; the z of sample i depends only on (seed, i), and so
+/// do the `values`: E[x|z], or a draw of p(x|z). Returns
+/// [count, C, space...] on the CPU. `condition`: as for decoded_images().
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
-                        double temperature = 1.0, Prior prior = Prior::normal);
+                        double temperature = 1.0, Prior prior = Prior::normal,
+                        const at::Tensor& condition = {}, Values values = Values::mean);
 
 enum class Latent { mean, sample };
 
 /// Images and their reconstructions in evaluation mode, from the posterior mean or from one draw of
 /// the posterior (keyed by seed and row). A point latent is its own mean.
 struct Reconstructions {
-  at::Tensor originals, reconstructions;  ///< [count, C, H, W] on the CPU
+  at::Tensor originals, reconstructions;  ///< [count, C, space...] on the CPU; NaN in an original
+                                          ///< that is missing there
 };
 
 Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset,

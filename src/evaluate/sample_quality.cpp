@@ -6,25 +6,30 @@
 
 #include "evaluate/model_pictures.hpp"
 #include "evaluate/random_embedding.hpp"
+#include "evaluate/read_samples.hpp"
 #include "evaluate/shared_tasks.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
 
-// Returns [count, C, H, W] on [0, 1]: the samples at the fractions (2 i + place) / (2 count) of the
-// range, with `place` 0 or 1.
+// Returns the sample at the fraction (2 i + place) / (2 count) of the range, with `place` 0 or 1.
+std::int64_t real_sample(arrays::RowRange samples, std::int64_t count, std::int64_t i,
+                         std::int64_t place) {
+  return samples.first + (2 * i + place) * samples.size() / (2 * count);
+}
+
+// Returns these samples: [count, C, H, W] on [0, 1].
 at::Tensor real_images(const data::SampleDataset& dataset, arrays::RowRange samples,
                        const data::InputFormat& format, std::int64_t count, std::int64_t place) {
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(count) * dataset.image_bytes());
   for (std::int64_t i = 0; i < count; ++i)
-    dataset.read(samples.first + (2 * i + place) * samples.size() / (2 * count),
+    dataset.read(real_sample(samples, count, i, place),
                  std::span(pixels).subspan(static_cast<std::size_t>(i) * dataset.image_bytes(),
                                            dataset.image_bytes()));
-  data::InputFormat plain = format;
+  data::InputFormat plain = format.on(format.device, at::kFloat);
   plain.low = 0;
   plain.high = 1;
   plain.channels_last = false;
-  plain.type = at::kFloat;
   return data::model_input(pixels, plain);
 }
 
@@ -37,14 +42,21 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model,
                                             std::uint64_t seed, comm::CpuCommunicator& all_ranks) {
   const at::NoGradGuard no_grad;
   count = std::min(count, samples.size() / 2);
-  if (count <= kCoverageNeighbours) return std::nullopt;
+  // Distances between samples of which different values are missing mean nothing.
+  if (count <= kCoverageNeighbours || format.masks_missing) return std::nullopt;
 
   at::Tensor real, others, drawn;  // made only on ranks that have a task
   const auto make = [&] {
     if (real.defined()) return;
     real = real_images(dataset, samples, format, count, 0);
     others = real_images(dataset, samples, format, count, 1);
-    drawn = ((sample_prior(model, count, seed).to(format.device, at::kFloat) - format.low) /
+    // The samples answer to the conditions of the real images that they are compared with.
+    std::vector<std::int64_t> of_real;
+    for (std::int64_t i = 0; i < count; ++i) of_real.push_back(real_sample(samples, count, i, 0));
+    const at::Tensor condition = conditions_of(dataset, of_real, format);
+    drawn = ((sample_prior(model, count, seed, 1.0, Prior::normal, condition)
+                  .to(format.device, at::kFloat) -
+              format.low) /
              (format.high - format.low))
                 .contiguous();
   };

@@ -11,6 +11,7 @@
 #include "base/digits.hpp"
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "evaluate/read_samples.hpp"
 #include "inference/evaluated_data.hpp"
 #include "step/make_model.hpp"
 
@@ -262,9 +263,13 @@ ComparedPictures compare_pictures(const ComparisonOptions& options,
     const auto on_unit_range = [&](const at::Tensor& values) {
       return ((values - format.low) / (format.high - format.low)).to(at::kFloat);
     };
-    report::ComparedImages made{
-        names[m], {}, on_unit_range(evaluate::sample_prior(*trained.model, count, seed))};
     const arrays::RowRange samples = models[m].subject.samples;
+    report::ComparedImages made{
+        names[m],
+        {},
+        on_unit_range(
+            evaluate::sample_prior(*trained.model, count, seed, 1.0, evaluate::Prior::normal,
+                                   evaluate::conditions_of(images, samples.first, count, format)))};
     if (trained.model->latent_kind() != base::LatentKind::none) {
       const evaluate::Reconstructions pairs = evaluate::reconstruct(
           *trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);

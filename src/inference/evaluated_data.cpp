@@ -130,6 +130,7 @@ data::SampleDataset open_chosen_data(const TrainedModel& trained, const DataChoi
       part_of(input::open_source(trained.config, chosen.source, chosen.key), trained, chosen);
   check_fits(images, trained);
   input::use_normalisation(images, trained.state.normalisation);
+  images.use_conditions(conditions_of(trained).of_samples(images));
   return images;
 }
 
@@ -147,8 +148,12 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   config.data.validation = config::SourceConfig{};
   config.data.cache = config::Cache::automatic;
   config.data.order = config::Order::global;  // there is no order to keep
-  input::RunData data = input::open_run_data(config, world, all_ranks, trained.state.normalisation);
-  return {part_of(std::move(data.train), trained, chosen), std::move(data.node)};
+  input::RunData data = input::open_run_data(
+      config, world, all_ranks, {trained.state.normalisation, trained.state.conditions});
+  SharedData out{part_of(std::move(data.train), trained, chosen), std::move(data.node)};
+  comm::agree(all_ranks,
+              [&] { out.images.use_conditions(data.conditions.of_samples(out.images)); });
+  return out;
 }
 
 arrays::RowRange chosen_rows(const std::string& rows, std::int64_t size) {

@@ -39,6 +39,15 @@ std::shared_ptr<const data::Normaliser> normaliser_of(const TrainedModel& traine
                                             trained.shape.space.size() + 2, c10::kCPU, at::kFloat);
 }
 
+conditions::Conditions conditions_of(const TrainedModel& trained) {
+  try {
+    return conditions::Conditions::parse(trained.state.conditions);
+  } catch (const std::invalid_argument& error) {
+    throw base::BadInput(base::text(trained.origin.string(),
+                                    ": the conditions of the run cannot be read: ", error.what()));
+  }
+}
+
 TrainedModel load_trained_model(const std::string& location) {
   CheckpointAt found = read_checkpoint_at(location);
   TrainedModel out;
@@ -49,10 +58,10 @@ TrainedModel load_trained_model(const std::string& location) {
   out.shape = step::sample_shape_of(found.checkpoint.weights,
                                     (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
-  out.model = step::make_model(out.config, out.shape);
+  out.state = found.checkpoint.state;
+  out.model = step::make_model(out.config, out.shape, conditions_of(out).values());
   step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();
-  out.state = found.checkpoint.state;
   out.weights = std::move(found.checkpoint.weights);
   return out;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "checkpoint/checkpoint.hpp"
+#include "conditions/conditions.hpp"
 #include "config/config.hpp"
 #include "data/normalisation.hpp"
 #include "data/sample_dataset.hpp"
@@ -35,6 +36,9 @@ CheckpointAt read_checkpoint_at(const std::string& named);
 /// Returns the normalisation of the run's data, for tensors on the CPU; null if data.normalize is
 /// scale.
 std::shared_ptr<const data::Normaliser> normaliser_of(const TrainedModel& trained);
+
+/// Returns what the model is told about each sample beside its values. Throws BadInput.
+conditions::Conditions conditions_of(const TrainedModel& trained);
 
 /// Loads the model of the checkpoint at `location`, as read_checkpoint_at() finds it. Throws
 /// BadInput.

@@ -55,6 +55,7 @@ data::SampleSource image_source(const config::Config& config, const config::Sour
   out.layout = source.layout;
   out.scale = source.scale;
   out.plain = config.data.normalize != config::Normalize::scale;
+  out.mask_missing = config.data.missing == config::Missing::mask;
   out.rows = source.rows;
   out.split = source.split;
   out.geometry = {config.data.crop, config.data.resize};
@@ -293,6 +294,10 @@ std::string find_normalisation(const config::Config& config, const data::SampleD
     if (transforms.size() != 1 && static_cast<std::int64_t>(transforms.size()) != channels)
       throw base::BadInput(base::text("data.transform has ", transforms.size(), " entries, but ",
                                       training.description(), " has ", channels, " channels"));
+    const std::size_t of_encoder = config.data.encoder_transform.size();
+    if (of_encoder > 1 && static_cast<std::int64_t>(of_encoder) != channels)
+      throw base::BadInput(base::text("data.encoder_transform has ", of_encoder, " entries, but ",
+                                      training.description(), " has ", channels, " channels"));
   });
   const data::ChannelStatistics statistics =
       data::channel_statistics(training, transforms, all_ranks, threads);
@@ -309,12 +314,13 @@ std::string find_normalisation(const config::Config& config, const data::SampleD
 }
 
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
-                      comm::CpuCommunicator& all_ranks, const std::string& kept) {
+                      comm::CpuCommunicator& all_ranks, const FoundInTraining& kept) {
   std::optional<RunData> data;
   const config::SourceConfig &training = config.data.train, &validation = config.data.validation;
   std::unique_ptr<comm::CpuCommunicator> node = world.make_node_communicator();
   comm::agree(all_ranks, [&] {
-    data.emplace(RunData{open_source(config, training, "data.train"), std::nullopt, nullptr, ""});
+    data.emplace(
+        RunData{open_source(config, training, "data.train"), std::nullopt, nullptr, {}, ""});
     for (const char axis : flips(config.data))
       if (!data->train.layout().position(axis))
         throw base::BadInput(base::text("data.flip mirrors along ", axis, ", but ",
@@ -361,12 +367,19 @@ RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
         data->train.hold_out(*validation.fraction, static_cast<std::uint64_t>(config.run.seed));
 
   const std::string normalisation =
-      kept.empty() ? find_normalisation(config, data->train, all_ranks,
-                                        reader_threads(config.data, world.local_size()))
-                   : kept;
+      kept.normalisation.empty()
+          ? find_normalisation(config, data->train, all_ranks,
+                               reader_threads(config.data, world.local_size()))
+          : kept.normalisation;
   comm::agree(all_ranks, [&] {
     use_normalisation(data->train, normalisation);
     if (data->validation) use_normalisation(*data->validation, normalisation);
+    data->conditions = kept.conditions.empty()
+                           ? conditions::Conditions::find(training.condition, data->train)
+                           : conditions::Conditions::parse(kept.conditions);
+    data->train.use_conditions(data->conditions.of_samples(data->train));
+    if (data->validation)
+      data->validation->use_conditions(data->conditions.of_samples(*data->validation));
   });
   choose_order(config, *data, whole, all_bytes * copies, world, all_ranks);
   if (all_ranks.rank() == 0) {
@@ -404,6 +417,14 @@ data::InputFormat input_format(const config::Config& config, const data::SampleD
         *dataset.normalisation(), format.shape.space.size() + 2, device, format.type);
     format.low = 0;
     format.high = 1;
+  }
+  format.masks_missing = dataset.masks_missing();
+  if (!config.data.encoder_transform.empty()) {
+    const auto channels = static_cast<std::size_t>(format.shape.channels);
+    format.encoder = std::make_shared<data::Normaliser>(
+        data::Normalisation{config.data.encoder_transform, std::vector<double>(channels, 0.0),
+                            std::vector<double>(channels, 1.0)},
+        format.shape.space.size() + 2, device, format.type);
   }
   return format;
 }

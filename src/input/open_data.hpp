@@ -6,6 +6,7 @@
 #include <string>
 
 #include "comm/mpi_world.hpp"
+#include "conditions/conditions.hpp"
 #include "config/config.hpp"
 #include "data/model_input.hpp"
 #include "data/sample_dataset.hpp"
@@ -18,10 +19,17 @@ namespace vae_dist::input {
 data::SampleDataset open_source(const config::Config& config, const config::SourceConfig& source,
                                 const std::string& key);
 
+/// What a run finds out about its training rows, and keeps in its checkpoints.
+struct FoundInTraining {
+  std::string normalisation;  ///< data::Normalisation::text(); empty: by the scale
+  std::string conditions;     ///< conditions::Conditions::text(); empty: there are none
+};
+
 struct RunData {
   data::SampleDataset train;
   std::optional<data::SampleDataset> validation;
   std::unique_ptr<comm::CpuCommunicator> node;  ///< the ranks that share memory with this one
+  conditions::Conditions conditions;            ///< of data.train.condition
   std::string order_reason;  ///< why data.order is what it is, if that was decided at this start
 };
 
@@ -30,10 +38,10 @@ struct RunData {
 /// or streams; all nodes do the same. Resolves `data.order`, `data.sections` and
 /// `data.shuffle_window_chunks` where they are not set yet (at a run's first start), by the rules
 /// that their keys state. Unless data.normalize is scale, gives both datasets the normalisation
-/// `kept` (data::Normalisation::text()), or, if it is empty, that of the training rows. Throws
+/// `kept` or, if it is empty, that of the training rows; so with the conditions. Throws
 /// AgreedError. A collective.
 RunData open_run_data(config::Config& config, const comm::MpiWorld& world,
-                      comm::CpuCommunicator& all_ranks, const std::string& kept = "");
+                      comm::CpuCommunicator& all_ranks, const FoundInTraining& kept = {});
 
 /// Returns the normalisation by the statistics of these samples (data::Normalisation::text()), as
 /// data.normalize and data.transform want it; empty if data.normalize is scale. Throws AgreedError.

@@ -83,7 +83,7 @@ class Experiments {
     out.top_variance =
         evaluate::top_variance(training_, std::min<std::int64_t>(2000, training_.size()), format);
     out.mean_image_mse = mean_image_mse_ =
-        evaluate::mean_image_mse(held_out_, std::min(kEvaluated, held_out_.size()), *self_);
+        evaluate::mean_image_mse(held_out_, format, std::min(kEvaluated, held_out_.size()), *self_);
     real_ = images(held_out_, std::min(sizes_.compared, held_out_.size()));
     out.originals = real_.narrow(0, 0, kShown);
     const at::Tensor others = images(training_, std::min(real_.size(0), training_.size()));

@@ -40,7 +40,9 @@ at::Tensor with_condition_everywhere(const at::Tensor& map, const Sample& sample
 }
 
 ConditionChannel::ConditionChannel(torch::nn::Module& owner, const NetworkOptions& options)
-    : values_(options.condition_values), channels_(options.channels), space_(options.space) {
+    : values_(options.condition_values),
+      channels_(options.input_channels()),
+      space_(options.space) {
   if (values_ == 0) return;
   embed_class_ = owner.register_module("embed_class", Linear(values_, positions_in(space_)));
   embed_data_ =
@@ -49,13 +51,14 @@ ConditionChannel::ConditionChannel(torch::nn::Module& owner, const NetworkOption
 }
 
 at::Tensor ConditionChannel::joined(const Sample& sample) {
-  if (values_ == 0) return sample.x;
+  if (values_ == 0) return sample.input();
   const at::Tensor channel =
-      embed_class_->forward(condition_of(sample, sample.x.scalar_type(), values_))
+      embed_class_->forward(condition_of(sample, sample.input().scalar_type(), values_))
           .view(batch_shape(1, space_));
-  // The memory format of joined tensors is that of x, whatever cat() makes of a single channel.
-  return at::cat({embed_data_->forward(sample.x), channel}, 1)
-      .contiguous(sample.x.suggest_memory_format());
+  // The memory format of joined tensors is that of the input, whatever cat() makes of a single
+  // channel.
+  return at::cat({embed_data_->forward(sample.input()), channel}, 1)
+      .contiguous(sample.input().suggest_memory_format());
 }
 
 }  // namespace vae_dist::model

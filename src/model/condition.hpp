@@ -34,8 +34,8 @@ class ConditionChannel {
   /// Returns how many channels the encoder reads.
   std::int64_t channels() const { return channels_; }
 
-  /// Returns x and the condition's channel: [B, channels(), space...]; x itself without a
-  /// condition.
+  /// Returns the encoder's input (Sample::input()) and the condition's channel: [B, channels(),
+  /// space...]; the input itself without a condition.
   at::Tensor joined(const Sample& sample);
 
  private:

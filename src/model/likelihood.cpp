@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <stdexcept>
+
 namespace vae_dist::model {
 namespace {
 
@@ -49,10 +51,31 @@ at::Tensor Likelihood::mean_image(const Decoded& decoded, const Sample&) const {
   return decoded.output;
 }
 
+at::Tensor Likelihood::draw(const Decoded&, const Sample&, at::Generator&) const {
+  throw std::logic_error("this likelihood does not say how to draw from it");
+}
+
 void Likelihood::blend_into_running(const at::Tensor&, const at::Tensor&) {}
 
-at::Tensor Likelihood::squared_error(const Decoded& decoded, const at::Tensor& x) {
-  return MeanSquaredError::apply(decoded.output, x);
+at::Tensor Likelihood::squared_error(const Decoded& decoded, const Sample& sample) {
+  if (!sample.observed.defined()) return MeanSquaredError::apply(decoded.output, sample.x);
+  return (sum_of_observed((decoded.output - sample.x).square(), sample) / observed_values(sample))
+      .mean();
+}
+
+at::Tensor sum_of_observed(const at::Tensor& of_values, const Sample& sample) {
+  // What a decoder says of a missing value may be anything, so it is selected, not multiplied.
+  return (sample.observed.defined()
+              ? at::where(sample.observed.to(at::kBool).view(of_values.sizes()), of_values, 0)
+              : of_values)
+      .flatten(1)
+      .sum(1);
+}
+
+at::Tensor observed_values(const Sample& sample) {
+  if (!sample.observed.defined())
+    return at::full({}, static_cast<double>(sample.x[0].numel()), sample.x.options());
+  return sample.observed.flatten(1).sum(1).clamp_min(1).to(sample.x.scalar_type());
 }
 
 std::shared_ptr<Likelihood> make_likelihood(const std::string& name, LikelihoodRequest request) {

@@ -2,6 +2,7 @@
 // ../objective that registers itself; see "Add a likelihood" in README.md.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
@@ -50,17 +51,31 @@ class Likelihood : public torch::nn::Module, public BeginsAsConstructed {
   /// is generated.
   virtual at::Tensor mean_image(const Decoded& decoded, const Sample& given = {}) const;
 
+  /// Returns a draw of p(x|z) for each z: [B, C, space...], on the CPU, in the range of x. `given`:
+  /// as for mean_image(). The draws are a function of the generator's state. Throws
+  /// std::logic_error if the likelihood does not say how to draw.
+  virtual at::Tensor draw(const Decoded& decoded, const Sample& given,
+                          at::Generator& generator) const;
+
   /// Blends a step's mean squared error per value over its replicas (a scalar) into the running
   /// value, unless `skip` ([1], 1 = nothing may change). Only likelihoods that follow the error do
   /// so.
   virtual void blend_into_running(const at::Tensor& step_mse, const at::Tensor& skip);
 
-  /// Returns the mean squared error per value of a batch: a scalar.
-  static at::Tensor squared_error(const Decoded& decoded, const at::Tensor& x);
+  /// Returns the mean squared error per value of a batch: a scalar. Of samples with missing values,
+  /// the mean over samples of each one's mean over its observed values.
+  static at::Tensor squared_error(const Decoded& decoded, const Sample& sample);
 
  private:
   base::LikelihoodTraits traits_;
 };
+
+/// Returns the sums of `of_values`, [B, C, space...], over the observed values of each sample: [B].
+at::Tensor sum_of_observed(const at::Tensor& of_values, const Sample& sample);
+
+/// Returns the number of observed values of each sample, at least 1: [B], or a scalar where all are
+/// observed. In the type of x, on its device.
+at::Tensor observed_values(const Sample& sample);
 
 /// The arguments with which a likelihood is constructed.
 struct LikelihoodRequest {

@@ -48,7 +48,7 @@ MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likeli
 }
 
 Posterior MlpVae::encode_sample(const Sample& sample) {
-  at::Tensor code = with_condition(sample.x.flatten(1), sample, condition_values_);
+  at::Tensor code = with_condition(sample.input().flatten(1), sample, condition_values_);
   if (!encoder_->is_empty()) code = encoder_->forward(code);
   return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
 }

@@ -19,12 +19,15 @@ struct NetworkOptions {
   Activation activation = Activation::leaky_relu;
   Activation output = Activation::sigmoid;
   base::SecondHead second_head = {};  ///< what the decoder gives beside its output
+  std::int64_t encoder_channels =
+      0;  ///< of what the encoder reads (Sample::input()); 0: `channels`
   std::int64_t condition_values = 0;  ///< Y, of Sample::condition; 0: there is none
   bool skips_cancelled_bias = false;  ///< in training, a bias before batch norm is not added
   bool recompute_blocks = false;      ///< a network that is registered with blocks computes them
                                       ///< again in backward (recompute.hpp)
 
   std::int64_t values() const { return channels * positions_in(space); }  ///< D
+  std::int64_t input_channels() const { return encoder_channels > 0 ? encoder_channels : channels; }
 };
 
 }  // namespace vae_dist::model

@@ -27,6 +27,14 @@ struct Sample {
   /// one-hot classes side by side.
   at::Tensor condition = {};
 
+  /// [B, C, space...], in the type of x: 1 where x is observed, 0 where the file says that the
+  /// value is missing and x holds 0. Undefined: everything is observed.
+  at::Tensor observed = {};
+
+  /// What the encoder reads instead of x, [B, NetworkOptions::encoder_channels, space...];
+  /// undefined: x.
+  at::Tensor seen = {};
+
   Sample() = default;
   /// Converts implicitly: a batch without noise is just its values.
   Sample(at::Tensor values, at::Tensor draws = {})
@@ -34,7 +42,12 @@ struct Sample {
 
   std::int64_t size() const { return x.size(0); }  ///< B
 
-  std::vector<at::Tensor*> fields() { return {&x, &noise, &mirrored, &condition}; }
+  std::vector<at::Tensor*> fields() {
+    return {&x, &noise, &mirrored, &condition, &observed, &seen};
+  }
+
+  /// Returns what the encoder reads.
+  const at::Tensor& input() const { return seen.defined() ? seen : x; }
 
   /// Returns a copy in which `change` has been applied to each defined tensor.
   template <typename Change>

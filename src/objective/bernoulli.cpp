@@ -16,13 +16,22 @@ class Bernoulli : public model::Likelihood {
 
   at::Tensor negative_log(const model::Decoded& decoded,
                           const model::Sample& sample) const override {
+    if (sample.observed.defined())
+      return model::sum_of_observed(at::softplus(decoded.output) - sample.x * decoded.output,
+                                    sample);
     return model::bernoulli_loss(decoded.output, sample.x);
   }
 
   at::Tensor negative_log_of_pairs(const model::Decoded& decoded,
                                    const model::Sample& sample) const override {
+    if (sample.observed.defined()) return Likelihood::negative_log_of_pairs(decoded, sample);
     const at::Tensor logits = decoded.output.flatten(1);
     return at::softplus(logits).sum(1).unsqueeze(0) - sample.x.flatten(1).matmul(logits.t());
+  }
+
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample&,
+                  at::Generator& generator) const override {
+    return at::bernoulli(at::sigmoid(decoded.output.cpu()), generator);
   }
 
   at::Tensor mean_image(const model::Decoded& decoded, const model::Sample&) const override {

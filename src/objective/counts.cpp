@@ -11,6 +11,9 @@ namespace {
 // zero, and log p of a zero at this rate is zero.
 constexpr double kNoCounts = 1e-30;
 
+// The logit of a value that has no share of the total.
+constexpr double kNoShare = -1e4;
+
 }  // namespace
 
 base::OwnKeys count_keys() {
@@ -28,9 +31,13 @@ base::LikelihoodTraits count_traits() {
   return {.support = base::Support::counts, .takes_logits = true};
 }
 
-at::Tensor log_rates(const at::Tensor& logits, const at::Tensor& x) {
-  const at::Tensor total = x.flatten(1).sum(1, /*keepdim=*/true);
-  return logits.flatten(1).log_softmax(1) + total.clamp_min(kNoCounts).log();
+at::Tensor log_rates(const at::Tensor& logits, const model::Sample& sample) {
+  const at::Tensor total = sample.x.flatten(1).sum(1, /*keepdim=*/true);
+  at::Tensor of_values = logits.flatten(1);
+  // The total is that of the observed values, which share it among themselves.
+  if (sample.observed.defined())
+    of_values = of_values.masked_fill(sample.observed.flatten(1).eq(0), kNoShare);
+  return of_values.log_softmax(1) + total.clamp_min(kNoCounts).log();
 }
 
 at::Tensor rates(const at::Tensor& logits, const model::Sample& given, double generated_total) {
@@ -40,10 +47,23 @@ at::Tensor rates(const at::Tensor& logits, const model::Sample& given, double ge
   return (shares * total).view(logits.sizes());
 }
 
-at::Tensor nats_of(const at::Tensor& log_p, const at::Tensor& x) {
-  const at::Tensor values = x.flatten(1);
+at::Tensor draw_counts(const at::Tensor& rates, at::Generator& generator) {
+  return at::poisson(rates.cpu(), generator);
+}
+
+at::Tensor draw_dispersed_counts(const at::Tensor& mu, const at::Tensor& log_theta,
+                                 at::Generator& generator) {
+  const at::Tensor mean = mu.cpu().flatten(1);
+  const at::Tensor theta = log_theta.cpu().to(mean.scalar_type()).exp().expand_as(mean);
+  return at::poisson(at::_standard_gamma(theta.contiguous(), generator) * mean / theta, generator)
+      .view(mu.sizes());
+}
+
+at::Tensor nats_of(const at::Tensor& log_p, const model::Sample& sample) {
+  const at::Tensor values = sample.x.flatten(1);
   const at::Tensor are_counts = values.ge(0).logical_and(values.eq(values.floor()));
-  return -at::where(are_counts, log_p, -std::numeric_limits<double>::infinity()).sum(1);
+  return -model::sum_of_observed(
+      at::where(are_counts, log_p, -std::numeric_limits<double>::infinity()), sample);
 }
 
 at::Tensor log_negative_binomial(const at::Tensor& x, const at::Tensor& log_mu,

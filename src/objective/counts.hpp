@@ -6,6 +6,7 @@
 // the sample's total. So p(x|z) is given the total, and the total itself has no probability.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include "base/registry.hpp"
@@ -25,16 +26,24 @@ base::OwnKeys count_keys();
 base::LikelihoodTraits count_traits();
 
 /// Returns the logarithms of the rates of x: [B, V]. logits, x: [B, V] or [B, C, space...]. A
-/// sample without any counts has rates that are as good as zero.
-at::Tensor log_rates(const at::Tensor& logits, const at::Tensor& x);
+/// sample without any counts has rates that are as good as zero, and so has a missing value.
+at::Tensor log_rates(const at::Tensor& logits, const model::Sample& sample);
 
 /// Returns the rates as a batch of the logits' shape. Their total is that of the sample in `given`,
 /// or, where it has no x, `generated_total`.
 at::Tensor rates(const at::Tensor& logits, const model::Sample& given, double generated_total);
 
-/// Returns -sum of log_p: [B]; infinite where x has a value that is no count. log_p: [B, V], of x:
-/// [B, C, space...].
-at::Tensor nats_of(const at::Tensor& log_p, const at::Tensor& x);
+/// Returns draws of the Poisson distribution with these rates: counts of the rates' shape and type.
+at::Tensor draw_counts(const at::Tensor& rates, at::Generator& generator);
+
+/// Returns draws of the negative binomial distribution (log_negative_binomial()) of these means,
+/// [B, V] or [B, C, space...]: of Poisson distributions whose rates are gamma distributed.
+at::Tensor draw_dispersed_counts(const at::Tensor& mu, const at::Tensor& log_theta,
+                                 at::Generator& generator);
+
+/// Returns -sum of log_p over the observed values: [B]; infinite where x has a value that is no
+/// count. log_p: [B, V], of x: [B, C, space...].
+at::Tensor nats_of(const at::Tensor& log_p, const model::Sample& sample);
 
 /// Returns log NB(x; mu, theta), the negative binomial distribution with mean mu and variance mu +
 /// mu^2 / theta: log Gamma(x + theta) - log Gamma(theta) - log x! + theta log(theta / (theta + mu))

@@ -44,6 +44,17 @@ class DiscretizedLogistic : public model::Likelihood {
         .sum(1);
   }
 
+  // A draw of the logistic distribution, in the bin that it falls into.
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample&,
+                  at::Generator& generator) const override {
+    const at::Tensor mean = decoded.output.cpu();
+    const at::Tensor u = at::rand(mean.sizes(), generator, mean.options()).clamp(1e-7, 1 - 1e-7);
+    const at::Tensor drawn =
+        mean + model::of_each_channel(log_scale_.cpu().exp(), mean) * u.logit();
+    const double bin = (high_ - low_) / 255;
+    return ((drawn - low_) / bin).round().clamp(0, 255) * bin + low_;
+  }
+
  private:
   double low_, high_;
   at::Tensor log_scale_;  // [C], parameter

@@ -36,9 +36,10 @@ at::Tensor log_sigma_of(const at::Tensor& mean_squared_error) {
                     kMinLogSigma);
 }
 
-// squared_error: any shape; each element is a sum over `values` values.
+// squared_error: any shape; each element is a sum over `values` values, a number or one of each.
+template <typename Values>
 at::Tensor nats_of_error(const at::Tensor& squared_error, const at::Tensor& log_sigma,
-                         double values) {
+                         const Values& values) {
   return squared_error * (0.5 * (-2 * log_sigma).exp()) + values * (log_sigma + 0.5 * kLog2Pi);
 }
 
@@ -71,9 +72,12 @@ class Gaussian : public model::Likelihood {
     const at::Tensor squares = (decoded.output - x).square();
     if (own_.variance == Variance::predicted) {
       const at::Tensor& log_variance = decoded.second;
-      return (0.5 * (squares * (-log_variance).exp() + log_variance + kLog2Pi)).flatten(1).sum(1);
+      return model::sum_of_observed(
+          0.5 * (squares * (-log_variance).exp() + log_variance + kLog2Pi), sample);
     }
-    const at::Tensor error = squares.flatten(1).sum(1);
+    const at::Tensor error = model::sum_of_observed(squares, sample);
+    if (sample.observed.defined())
+      return nats_of_observed(decoded, error, model::observed_values(sample));
     if (own_.variance == Variance::predicted_shared)
       return nats_of_error(error, shared_log_sigma(decoded), values_of(x));
     if (own_.variance == Variance::optimal && is_training())
@@ -88,7 +92,7 @@ class Gaussian : public model::Likelihood {
     if (own_.variance == Variance::optimal)
       throw std::logic_error(
           "variance `optimal` is undefined for pairs of images and latents: they share no error");
-    if (own_.variance == Variance::predicted)
+    if (own_.variance == Variance::predicted || sample.observed.defined())
       return Likelihood::negative_log_of_pairs(decoded, sample);
     // Subtracting the images' mean first reduces the cancellation error of |x - m|^2.
     const at::Tensor images = x.flatten(1), centre = images.mean(0, /*keepdim=*/true),
@@ -101,6 +105,14 @@ class Gaussian : public model::Likelihood {
                          own_.variance == Variance::predicted_shared ? shared_log_sigma(decoded)
                                                                      : log_sigma_like(error),
                          values_of(x));
+  }
+
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample&,
+                  at::Generator& generator) const override {
+    const at::Tensor mean = decoded.output.cpu();
+    const at::Tensor log_sigma =
+        decoded.second.defined() ? 0.5 * decoded.second.cpu() : log_sigma_like(mean);
+    return mean + log_sigma.exp() * at::randn(mean.sizes(), generator, mean.options());
   }
 
   // The first 1 / (1 - kDecay) steps form a plain mean, which forgets the initial value.
@@ -116,6 +128,16 @@ class Gaussian : public model::Likelihood {
   }
 
  private:
+  // The same for samples of which `values`, [B], are observed.
+  at::Tensor nats_of_observed(const model::Decoded& decoded, const at::Tensor& error,
+                              const at::Tensor& values) const {
+    if (own_.variance == Variance::predicted_shared)
+      return nats_of_error(error, shared_log_sigma(decoded), values);
+    if (own_.variance == Variance::optimal && is_training())
+      return nats_of_error(error, log_sigma_of((error / values).mean()), values);
+    return nats_of_error(error, log_sigma_like(error), values);
+  }
+
   // Returns the log sigma of each decoded latent, [B].
   static at::Tensor shared_log_sigma(const model::Decoded& decoded) {
     return 0.5 * decoded.second.view(-1);

@@ -37,13 +37,27 @@ class Laplace : public model::Likelihood {
                           const model::Sample& sample) const override {
     const at::Tensor error = (sample.x - decoded.output).abs();
     if (own_.spread == Spread::fixed)
-      return error.flatten(1).sum(1) / own_.scale +
-             static_cast<double>(error[0].numel()) * std::log(2 * own_.scale);
+      return model::sum_of_observed(error, sample) / own_.scale +
+             model::observed_values(sample) * std::log(2 * own_.scale);
     const at::Tensor log_scale =
         own_.spread == Spread::predicted
             ? decoded.second
             : model::of_each_channel(learned_log_scale_.to(error.scalar_type()), error);
-    return (error * (-log_scale).exp() + log_scale + std::log(2.0)).flatten(1).sum(1);
+    return model::sum_of_observed(error * (-log_scale).exp() + log_scale + std::log(2.0), sample);
+  }
+
+  // The difference of two exponential numbers.
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample&,
+                  at::Generator& generator) const override {
+    const at::Tensor mean = decoded.output.cpu();
+    const at::Tensor difference = at::empty_like(mean).exponential_(1, generator) -
+                                  at::empty_like(mean).exponential_(1, generator);
+    if (own_.spread == Spread::fixed) return mean + own_.scale * difference;
+    const at::Tensor log_scale =
+        own_.spread == Spread::predicted
+            ? decoded.second.cpu()
+            : model::of_each_channel(learned_log_scale_.cpu().to(mean.scalar_type()), mean);
+    return mean + log_scale.exp() * difference;
   }
 
  private:

@@ -17,10 +17,15 @@ class NegativeBinomial : public model::Likelihood {
 
   at::Tensor negative_log(const model::Decoded& decoded,
                           const model::Sample& sample) const override {
-    const at::Tensor log_mu = log_rates(decoded.output, sample.x);
+    const at::Tensor log_mu = log_rates(decoded.output, sample);
     return nats_of(
         log_negative_binomial(sample.x.flatten(1), log_mu, log_theta_.to(log_mu.scalar_type())),
-        sample.x);
+        sample);
+  }
+
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample& given,
+                  at::Generator& generator) const override {
+    return draw_dispersed_counts(mean_image(decoded, given), log_theta_, generator);
   }
 
   at::Tensor mean_image(const model::Decoded& decoded, const model::Sample& given) const override {

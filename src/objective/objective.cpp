@@ -111,9 +111,12 @@ at::Tensor Objective::reduced(const model::LatentModel& model, const model::Deco
                               const model::Sample& sample) const {
   const model::Likelihood& likelihood = model.likelihood();
   if (is_squared_error(options_, likelihood.traits()))
-    return model::Likelihood::squared_error(decoded, sample.x);
-  const at::Tensor nats = likelihood.negative_log(decoded, sample).mean();
-  return shown(nats, sample.x[0].numel());
+    return model::Likelihood::squared_error(decoded, sample);
+  const at::Tensor nats = likelihood.negative_log(decoded, sample);
+  // Each sample's mean is over its own observed values.
+  if (sample.observed.defined() && options_.reduction == Reduction::mean)
+    return (nats / model::observed_values(sample)).mean();
+  return shown(nats.mean(), sample.x[0].numel());
 }
 
 bool Objective::is_charged_as_a_sum() const {
@@ -173,7 +176,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
         return reduced(model, decoded.narrow(first, count), sample.narrow(first, count));
       });
   if (model.likelihood().traits().follows_error)
-    out.extra_terms = {model::Likelihood::squared_error(decoded, sample.x).detach()};
+    out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
   for (const at::Tensor& value : regularisers) out.extra_terms.push_back(value.detach());
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());
@@ -224,7 +227,7 @@ LossTerms Objective::importance_weighted(model::LatentModel& model, const model:
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
   out.extra_terms = {effective_sample_size(log_weights.detach()).mean()};
   if (model.likelihood().traits().follows_error)
-    out.extra_terms.push_back(model::Likelihood::squared_error(decoded, repeated.x).detach());
+    out.extra_terms.push_back(model::Likelihood::squared_error(decoded, repeated).detach());
   return out;
 }
 

@@ -12,18 +12,24 @@ class Poisson : public model::Likelihood {
 
   at::Tensor negative_log(const model::Decoded& decoded,
                           const model::Sample& sample) const override {
-    const at::Tensor x = sample.x.flatten(1), log_mu = log_rates(decoded.output, sample.x);
-    return nats_of(x * log_mu - log_mu.exp() - at::lgamma(x + 1), sample.x);
+    const at::Tensor x = sample.x.flatten(1), log_mu = log_rates(decoded.output, sample);
+    return nats_of(x * log_mu - log_mu.exp() - at::lgamma(x + 1), sample);
   }
 
   // The rates of a sample sum to its total, whatever z is. So one matrix product gives all pairs.
   at::Tensor negative_log_of_pairs(const model::Decoded& decoded,
                                    const model::Sample& sample) const override {
+    if (sample.observed.defined()) return Likelihood::negative_log_of_pairs(decoded, sample);
     const at::Tensor x = sample.x.flatten(1), total = x.sum(1, /*keepdim=*/true);
     const at::Tensor of_shares = x.matmul(decoded.output.flatten(1).log_softmax(1).t());
     const at::Tensor of_sample =
-        nats_of(-at::lgamma(x + 1), sample.x).unsqueeze(1) + total - at::xlogy(total, total);
+        nats_of(-at::lgamma(x + 1), sample).unsqueeze(1) + total - at::xlogy(total, total);
     return of_sample - of_shares;
+  }
+
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample& given,
+                  at::Generator& generator) const override {
+    return draw_counts(mean_image(decoded, given), generator);
   }
 
   at::Tensor mean_image(const model::Decoded& decoded, const model::Sample& given) const override {

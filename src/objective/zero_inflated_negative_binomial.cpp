@@ -24,9 +24,16 @@ class ZeroInflatedNegativeBinomial : public model::Likelihood {
 
   at::Tensor negative_log(const model::Decoded& decoded,
                           const model::Sample& sample) const override {
-    const at::Tensor x = sample.x.flatten(1), log_mu = log_rates(decoded.output, sample.x);
+    const at::Tensor x = sample.x.flatten(1), log_mu = log_rates(decoded.output, sample);
     const at::Tensor log_p = log_negative_binomial(x, log_mu, log_theta_.to(log_mu.scalar_type()));
-    return nats_of(log_zero_inflated(x, log_p, decoded.second.flatten(1)), sample.x);
+    return nats_of(log_zero_inflated(x, log_p, decoded.second.flatten(1)), sample);
+  }
+
+  at::Tensor draw(const model::Decoded& decoded, const model::Sample& given,
+                  at::Generator& generator) const override {
+    const at::Tensor counts = draw_dispersed_counts(
+        rates(decoded.output, given, own_.generated_total), log_theta_, generator);
+    return counts * at::bernoulli(at::sigmoid(-decoded.second.cpu()), generator);
   }
 
   at::Tensor mean_image(const model::Decoded& decoded, const model::Sample& given) const override {

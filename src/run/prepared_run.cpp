@@ -36,7 +36,7 @@ void choose_precision(config::TrainConfig& train, const device::DeviceChoice& de
 }  // namespace
 
 PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
-                        comm::CpuCommunicator& all_ranks, const std::string& kept_normalisation) {
+                        comm::CpuCommunicator& all_ranks, const input::FoundInTraining& kept) {
   const config::DistributedConfig& distributed = config.distributed;
   device::DeviceChoice device;
   NodeFacts node;
@@ -54,8 +54,7 @@ PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
   comm::agree(all_ranks,
               [&] { apply_device(device, config.train.precision, distributed.reproducible); });
 
-  PreparedRun run{std::move(device),
-                  input::open_run_data(config, world, all_ranks, kept_normalisation)};
+  PreparedRun run{std::move(device), input::open_run_data(config, world, all_ranks, kept)};
   const data::SampleDataset& images = run.data.train;
   comm::agree(all_ranks, [&] {
     run.plan = input::make_replica_plan(config.train.global_batch, *distributed.replicas,

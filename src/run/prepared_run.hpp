@@ -28,10 +28,9 @@ struct PreparedRun {
 /// Chooses and applies this rank's device, opens the data, splits the global batch, and resolves
 /// the objective and the learning rate. `config`, in which G and R are set, is completed with
 /// values that depend on the data (open_run_data()). Throws AgreedError if the configuration cannot
-/// be trained. `kept_normalisation`: that of the checkpoint from which the run goes on; empty:
-/// none. A collective.
+/// be trained. `kept`: what the checkpoint from which the run goes on has kept. A
+/// collective.
 PreparedRun prepare_run(config::Config& config, const comm::MpiWorld& world,
-                        comm::CpuCommunicator& all_ranks,
-                        const std::string& kept_normalisation = "");
+                        comm::CpuCommunicator& all_ranks, const input::FoundInTraining& kept = {});
 
 }  // namespace vae_dist::run

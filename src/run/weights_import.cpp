@@ -31,7 +31,9 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
 
   const std::unique_ptr<comm::CpuCommunicator> self = comm::make_self_communicator();
   comm::CollectiveLog log;
-  step::Learner learner({config, data.shape()}, *self, log);
+  const conditions::Conditions told =
+      conditions::Conditions::find(config.data.train.condition, data);
+  step::Learner learner({config, data.shape(), {}, {}, told.values()}, *self, log);
   checkpoint::Checkpoint beginning;
   beginning.weights = weights;
   learner.begin_with(beginning, given.origin);
@@ -44,6 +46,7 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
   state.world_size = 1;
   state.dataset_fingerprint = data.fingerprint();
   state.begun_from = given.origin;
+  state.conditions = told.text();
   state.normalisation = input::find_normalisation(config, data, *self, 1);
   const std::string network =
       base::text("a decoder that ends in ", config::word(step::resolved_output(config)),

@@ -21,8 +21,9 @@ namespace {
 
 std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config,
                                                     const arrays::SampleShape& shape,
-                                                    const device::DeviceChoice& device) {
-  std::shared_ptr<model::LatentModel> model = make_model(config, shape);
+                                                    const device::DeviceChoice& device,
+                                                    std::int64_t condition_values) {
+  std::shared_ptr<model::LatentModel> model = make_model(config, shape, condition_values);
   model->use_convolutions(convolution_choice(config.train.convolutions));
   try {
     model->freeze(config.train.freeze);
@@ -116,11 +117,13 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
                  comm::CollectiveLog& log)
     : device_(wanted.device.device),
       shape_(wanted.shape),
+      condition_values_(wanted.condition_values),
+      masks_(wanted.config.data.missing == config::Missing::mask),
       channels_last_(wanted.config.train.channels_last),
       options_(step_options(wanted.config, wanted.plan)),
       samples_at_once_(wanted.plan.samples_per_rank() / options_.batches),
       weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
-      model_(model_on_device(wanted.config, wanted.shape, wanted.device)),
+      model_(model_on_device(wanted.config, wanted.shape, wanted.device, wanted.condition_values)),
       objective_(objective_options(wanted.config.objective), *model_),
       gradient_memory_(wanted.device, sum_order(wanted.config), all_ranks),
       parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
@@ -190,12 +193,17 @@ void Learner::run_blank_batch() {
   const at::TensorOptions options = parts_.front()->parameters().values().options();
   std::vector<std::int64_t> sizes = {samples_at_once_, shape_.channels};
   sizes.insert(sizes.end(), shape_.space.begin(), shape_.space.end());
-  const model::Sample blank(
-      at::zeros(sizes, options)
-          .contiguous(model::memory_format(shape_.space.size(), channels_last_)),
-      at::zeros({samples_at_once_,
-                 objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},
-                options));
+  model::Sample blank(at::zeros(sizes, options)
+                          .contiguous(model::memory_format(shape_.space.size(), channels_last_)),
+                      at::zeros({samples_at_once_, objective_.noise_per_sample(
+                                                       samples_at_once_ / options_.batch_replicas)},
+                                options));
+  if (condition_values_ > 0)
+    blank.condition = at::zeros({samples_at_once_, condition_values_}, options);
+  if (masks_) {
+    blank.observed = at::ones_like(blank.x);
+    blank.seen = at::cat({blank.x, blank.observed}, 1).contiguous(blank.x.suggest_memory_format());
+  }
   struct Evaluating {
     model::LatentModel& model;
     explicit Evaluating(model::LatentModel& of) : model(of) { model.eval(); }

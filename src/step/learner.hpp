@@ -33,6 +33,7 @@ struct LearnerRequest {
   arrays::SampleShape shape;
   input::ReplicaPlan plan = {};
   device::DeviceChoice device = {};
+  std::int64_t condition_values = 0;  ///< Y of Sample::condition
 };
 
 class Learner {
@@ -153,6 +154,8 @@ class Learner {
 
   const c10::Device device_;
   const arrays::SampleShape shape_;
+  const std::int64_t condition_values_;
+  const bool masks_;  // the samples have missing values
   const bool channels_last_;
   const StepOptions options_;
   const std::int64_t samples_at_once_;

@@ -64,10 +64,13 @@ std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convoluti
 }
 
 model::NetworkOptions network_options(const config::Config& config,
-                                      const arrays::SampleShape& shape) {
+                                      const arrays::SampleShape& shape,
+                                      std::int64_t condition_values) {
   model::NetworkOptions options;
   options.channels = shape.channels;
   options.space = shape.space;
+  if (config.data.missing == config::Missing::mask) options.encoder_channels = 2 * shape.channels;
+  options.condition_values = condition_values;
   options.latent_dim = config.model.latent_dim;
   options.hidden_dims = config.model.hidden_dims;
   options.activation = activation(config.model.activation);
@@ -89,12 +92,13 @@ std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
 }
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
-                                               const arrays::SampleShape& shape) {
+                                               const arrays::SampleShape& shape,
+                                               std::int64_t condition_values) {
   const base::Chosen<base::Network>& chosen = config.model.network;
   std::shared_ptr<model::LatentModel> model;
   try {
-    model = model::make_network(chosen.name, {network_options(config, shape), chosen.settings(),
-                                              make_likelihood(config, shape)});
+    model = model::make_network(chosen.name, {network_options(config, shape, condition_values),
+                                              chosen.settings(), make_likelihood(config, shape)});
   } catch (const std::invalid_argument& error) {
     throw base::BadInput(base::text("model.name ", chosen.name, ": ", error.what()));
   }

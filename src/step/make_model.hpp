@@ -17,8 +17,10 @@ namespace vae_dist::step {
 /// likelihood and the range: identity (logits), sigmoid or tanh.
 config::Output resolved_output(const config::Config& config);
 
+/// `condition_values`: Y, of what the model is told beside each sample (Sample::condition).
 model::NetworkOptions network_options(const config::Config& config,
-                                      const arrays::SampleShape& shape);
+                                      const arrays::SampleShape& shape,
+                                      std::int64_t condition_values = 0);
 
 /// Returns the one way that train.convolutions names, or the pure table for auto.
 std::shared_ptr<kernels::ConvolutionChoice> convolution_choice(config::Convolutions wanted);
@@ -31,7 +33,8 @@ std::shared_ptr<model::Likelihood> make_likelihood(const config::Config& config,
 /// its initial weights. Throws BadInput if the network refuses its settings
 /// (std::invalid_argument).
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
-                                               const arrays::SampleShape& shape);
+                                               const arrays::SampleShape& shape,
+                                               std::int64_t condition_values = 0);
 
 /// Returns the trained parameters, in registration order.
 parallel::NamedTensors trained_parameters(const model::LatentModel& model);

@@ -53,7 +53,7 @@ bool Evaluations::evaluate(checkpoint::TrainingState& state) {
       parts_.config, parts_.objective, data, {0, samples}, state.step, parts_.device);
   comm::CpuCommunicator& all_ranks = parts_.ranks.all;
   if (!mean_image_mse_)
-    mean_image_mse_ = evaluate::mean_image_mse(data, options.samples, all_ranks);
+    mean_image_mse_ = evaluate::mean_image_mse(data, options.format, options.samples, all_ranks);
   const evaluate::Evaluation result = evaluation_of(parts_, data, options);
 
   const std::string sign = evaluate::collapse_sign(result, *mean_image_mse_);

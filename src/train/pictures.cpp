@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "evaluate/model_pictures.hpp"
+#include "evaluate/read_samples.hpp"
 #include "input/open_data.hpp"
 #include "report/picture_files.hpp"
 #include "run/run_directory.hpp"
@@ -38,9 +39,15 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
         }
       };
   model::LatentModel& model = parts.learner.model();
+  // Samples of a conditional model answer to the conditions of the first samples of the data.
+  std::vector<std::int64_t> first_ones;
+  for (std::int64_t i = 0; i < wanted.samples; ++i) first_ones.push_back(i % data.size());
+  const at::Tensor condition = evaluate::conditions_of(data, first_ones, format);
   if (wanted.samples > 0)
     draw("samples", "samples of the prior", [&](const auto& path, const auto& title) {
-      report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed),
+      report::write_sample_grid(path,
+                                evaluate::sample_prior(model, wanted.samples, seed, 1.0,
+                                                       evaluate::Prior::normal, condition),
                                 {format.shown_low(), format.shown_high()}, title);
     });
   if (model.latent_kind() == base::LatentKind::none) return;

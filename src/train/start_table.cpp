@@ -167,6 +167,7 @@ base::TableRows start_table(const StartFacts& f) {
     rows.emplace_back("validation data",
                       base::text(f.validation->size(), " of the training images (",
                                  *config.data.validation.fraction, "), chosen by the seed"));
+  if (!f.conditions.empty()) rows.emplace_back("conditions y", f.conditions);
   rows.emplace_back("reading", reading_text(f));
   rows.emplace_back("order", order_text(f));
   rows.emplace_back("samples N",

@@ -32,6 +32,7 @@ struct StartFacts {
   std::string metrics = {};  ///< the address of the metrics and who can reach it; empty: no row
   std::vector<std::string> placements = {};  ///< the distinct placements of the ranks
   int ranks_of_node = 1;
+  std::string conditions = {};    ///< what the model is told beside the values; empty: nothing
   std::string order_reason = {};  ///< why data.order is what it is; empty: it was given
   std::string on_ctrl_c = {};     ///< what Ctrl-C does; empty: no row
   std::string on_lost_rank = {};  ///< what becomes of the last step; empty: no row

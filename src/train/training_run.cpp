@@ -100,6 +100,7 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
   setup.state.dataset_fingerprint = fingerprint;
   const auto& normalisation = run.data.train.normalisation();
   setup.state.normalisation = normalisation ? normalisation->text() : "";
+  setup.state.conditions = run.data.conditions.text();
   setup.state.program_version = run::kVersion;
   setup.state.arithmetic = arithmetic;
 }
@@ -107,8 +108,9 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
 step::Learner make_learner(const config::Config& config, const run::PreparedRun& run,
                            comm::CpuCommunicator& all_ranks, comm::CollectiveLog& collectives) {
   try {
-    return step::Learner({config, run.data.train.shape(), run.plan, run.device}, all_ranks,
-                         collectives);
+    return step::Learner(
+        {config, run.data.train.shape(), run.plan, run.device, run.data.conditions.values()},
+        all_ranks, collectives);
   } catch (const base::BadInput&) {
     // The network refuses its settings, on every rank alike.
     comm::agree(all_ranks, [] { throw; });
@@ -169,6 +171,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
   facts.first_step = first_step;
   facts.ranks_rounding = rounding;
   facts.ranks_of_node = world.local_size();
+  facts.conditions = run.data.conditions.description();
   facts.order_reason = run.data.order_reason;
   if (world.local_size() < world.size()) facts.hosts = run::hosts_text(hosts);
   facts.placements = run::by_ranks(placements);
@@ -397,8 +400,10 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
         0.8 * launcher.until_killed,
         last_words(config, launcher, failure.watchdog(), survives, world.rank(), clean));
 
-  const run::PreparedRun run =
-      run::prepare_run(config, world, *all_ranks, setup.resumed ? setup.state.normalisation : "");
+  const run::PreparedRun run = run::prepare_run(
+      config, world, *all_ranks,
+      setup.resumed ? input::FoundInTraining{setup.state.normalisation, setup.state.conditions}
+                    : input::FoundInTraining());
   require_the_same_run(setup, run, request.program, *all_ranks);
   const ComparedBy by = find_measures(config, run, *all_ranks);
   const std::string forgotten = forget_other_measures(by, setup.state);

@@ -38,16 +38,17 @@ model::Sample real_stored_batch(const data::Batch& batch, const data::InputForma
 
 namespace vae_dist::step {
 
-static_assert(
-    std::is_same_v<decltype(make_model), std::shared_ptr<model::LatentModel>(
-                                             const config::Config&, const arrays::SampleShape&)>,
-    "make_model() has changed: change the one below too, or it replaces nothing");
+static_assert(std::is_same_v<decltype(make_model),
+                             std::shared_ptr<model::LatentModel>(
+                                 const config::Config&, const arrays::SampleShape&, std::int64_t)>,
+              "make_model() has changed: change the one below too, or it replaces nothing");
 static_assert(std::is_same_v<decltype(input::stored_batch),
                              model::Sample(const data::Batch&, const data::InputFormat&)>,
               "stored_batch() has changed: change the one below too, or it replaces nothing");
 
 std::shared_ptr<model::LatentModel> real_make_model(const config::Config& config,
-                                                    const arrays::SampleShape& shape);
+                                                    const arrays::SampleShape& shape,
+                                                    std::int64_t condition_values);
 namespace {
 
 struct Plan {
@@ -99,8 +100,9 @@ void take_all_memory() {
 }  // namespace
 
 std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
-                                               const arrays::SampleShape& shape) {
-  std::shared_ptr<model::LatentModel> model = real_make_model(config, shape);
+                                               const arrays::SampleShape& shape,
+                                               std::int64_t condition_values) {
+  std::shared_ptr<model::LatentModel> model = real_make_model(config, shape, condition_values);
   if (on_rank(plan.rank)) trained = model;
   if (trained.expired() || std::strcmp(plan.kind, "nan_gradient") != 0) return model;
   model->parameters().front().register_hook([](const at::Tensor& gradient) {

@@ -435,7 +435,7 @@ TEST(SquaredError, HasTorchsBitsAndAGradientInTheMemoryFormatOfTheOutput) {
         x = normal({5, 3, 7, 6}, 1).to(type).contiguous(at::MemoryFormat::ChannelsLast),
         output = normal({5, 3, 7, 6}, 2).to(type).contiguous(at::MemoryFormat::ChannelsLast);
     const auto ours = output.detach().requires_grad_(), expected = output.detach().requires_grad_();
-    const at::Tensor error = Likelihood::squared_error({ours, {}}, x);
+    const at::Tensor error = Likelihood::squared_error({ours, {}}, {x});
     (0.3 * error).backward();
     const at::Tensor of_torch = at::mse_loss(expected, x);
     (0.3 * of_torch).backward();

@@ -20,12 +20,13 @@ class AnyArrayRuns(runs.RunFolder):
 
     COMMON = ["distributed.reproducible=true", "distributed.replicas=4", "train.global_batch=8", "checkpoint.every_steps=6", "checkpoint.keep=9",
               "evaluate.every_epochs=1", "evaluate.importance_samples=4", "objective.reduction=sum"]
-    # Series of two channels, volumes whose channels are two datasets, sparse vectors.
+    # Series of two channels with conditions, volumes of two datasets with missing values, sparse vectors.
     KINDS = {
         "series": ["data.train={file: series.h5, dataset: x, layout: NWC, rows: [0, 40]}", "data.validation={file: series.h5, dataset: x, layout: NWC, rows: [40, 50]}",
-                   "data.normalize=standardize", "data.transform=[asinh, none]", "data.flip=[W]", "model.name=vanilla_vae"],
+                   "data.normalize=standardize", "data.transform=[asinh, none]", "data.flip=[W]", "model.name=vanilla_vae",
+                   "data.train.condition=[{name: numbers, dataset: energy, transform: log}, {name: classes, dataset: kind}]"],
         "volumes": ["data.train={file: volumes.h5, dataset: [density, pressure], layout: NNDHW, rows: [0, 40]}", "data.validation.fraction=0.2",
-                    "data.normalize=min_max", "data.random_crop=[4, 6, 5]", "data.flip=[D, H]", "model.name=resnet_vae", "data.cache=stream"],
+                    "data.normalize=min_max", "data.random_crop=[4, 6, 5]", "data.flip=[D, H]", "model.name=resnet_vae", "data.cache=stream", "data.missing=mask"],
         "vectors": ["data.train={file: cells.h5, dataset: X, rows: [0, 40]}", "data.validation={file: cells.h5, dataset: X, rows: [40, 50]}",
                     "data.normalize=standardize", "data.transform=[log1p]", "model.name=mlp_vae", "model.hidden_dims=[]", "data.cache=stream", "data.shuffle_window_chunks=2"],
     }
@@ -37,10 +38,14 @@ class AnyArrayRuns(runs.RunFolder):
         with h5py.File(cls.folder / "series.h5", "w") as file:
             cls.series = (np.cumsum(random.standard_normal((50, 21, 2)), 1) * [300, 0.01] + [5, 1000]).astype("<f4")
             file["x"] = cls.series
+            file["energy"], file["kind"] = np.exp(random.standard_normal(50)), random.integers(0, 3, 50)
         with h5py.File(cls.folder / "volumes.h5", "w") as file:
             for name, kind in (("density", "<f4"), ("pressure", "<i2")):
-                cls.pressure = (random.standard_normal((5, 10, 7, 8, 9)).cumsum(2) * 50).astype(kind)
+                values = random.standard_normal((5, 10, 7, 8, 9)).cumsum(2) * 50
+                values[random.random(values.shape) < 0.2] = np.nan if name == "density" else -9999
+                cls.pressure = values.astype(kind)
                 file.create_dataset(name, data=cls.pressure, chunks=(1, 1, 3, 4, 5), compression="gzip")
+            file["pressure"].attrs["_FillValue"] = np.int16(-9999)
         cls.cells = counts = random.poisson(0.5, (50, 30)).astype("<f4")
         with h5py.File(cls.folder / "cells.h5", "w") as file:
             file.create_dataset("X/data", data=counts[counts != 0], chunks=(40,), compression="gzip")
@@ -91,7 +96,7 @@ class AnyArrayRuns(runs.RunFolder):
         for kind, overrides, shown in (
                 ("well", ["data.train={file: well.h5, dataset: [t0_fields/temperature, t1_fields/velocity], layout: NNHW(C)}", "data.transform=[none, log, log]"], {"t0_fields/temperature": scalar.reshape(24, 7, 9), "t1_fields/velocity": vector.reshape(24, 7, 9, 2)}),
                 ("one_series", ["data.train={file: series.h5, dataset: x, layout: NWC}", "data.transform=asinh"], None),
-                ("one_volume", ["data.train={file: volumes.h5, dataset: pressure, layout: NNDHW}"], None),
+                ("one_volume", ["data.train={file: volumes.h5, dataset: pressure, layout: NNDHW}", "data.missing=mask"], None),
                 ("one_vector", ["data.train={file: cells.h5, dataset: X}", "model.name=mlp_vae"], None)):
             with self.subTest(kind):
                 done = self.train(kind, *overrides, "data.normalize=standardize", "train.steps=3", "train.epochs=1", "pictures.every_epochs=1", "pictures.samples=8", "pictures.reconstructions=8", "pictures.traversals=2")
@@ -104,6 +109,7 @@ class AnyArrayRuns(runs.RunFolder):
                 with h5py.File(self.folder / f"{kind}_back.h5") as file, h5py.File(self.folder / f"{kind}_drawn.h5") as drawn, h5py.File(self.folder / f"{kind}_walk.h5") as walk:
                     if shown is None:
                         wanted = {"one_series": self.series, "one_volume": self.pressure.reshape(-1, 7, 8, 9), "one_vector": self.cells}[kind][:24]
+                        wanted = np.where(wanted == -9999, np.nan, wanted)
                         np.testing.assert_allclose(file["originals"][...], wanted, rtol=2e-4, atol=1e-2 if kind == "one_volume" else 1e-4)
                         self.assertEqual(file["reconstructions"].shape, wanted.shape)
                         self.assertEqual(drawn["samples"].shape, (5, *wanted.shape[1:]))

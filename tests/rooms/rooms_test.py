@@ -9,7 +9,7 @@ import unittest
 
 ROOT = pathlib.Path(os.environ["VAE_DIST_SOURCE"])
 # Another room of the same floor that a room may include beside those below it.
-BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels", "normalisation"}, "normalisation": {"kernels"}, "optimizer": {"parallel"}, "step": {"input"}}
+BESIDE = {"run": {"inference", "report"}, "inference": {"report"}, "objective": {"model", "kernels"}, "model": {"kernels", "normalisation"}, "normalisation": {"kernels"}, "optimizer": {"parallel"}, "conditions": {"data"}, "step": {"input"}}
 # What the rooms that stand beside the floors may include; the floors from 8 on may include them.
 BESIDE_THE_FLOORS = {"datasets": {"base", "hdf5", "arrays", "data", "plot"}, "synthetic": {"base", "hdf5", "datasets"}}
 MOST_LINES = 4000
