@@ -51,17 +51,6 @@ data::SampleDataset opened(data::SampleSource source) {
   return dataset;
 }
 
-report::Showing showing_of(const data::SampleDataset& dataset) {
-  const arrays::ArrayFile& file = dataset.rows().opened(0);
-  std::vector<data::StoredArray> arrays;
-  if (file.sparse()) arrays.push_back({file.sparse_path(), "V", file.shape().channels});
-  for (const arrays::ArrayFile::Part& part : file.parts())
-    arrays.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
-  report::Showing out{.channels = report::channel_names(arrays)};
-  if (!dataset.is_plain()) out.range = plot::Range{0, 1};
-  return out;
-}
-
 // Evenly spaced, so that a dataset sorted by class shows all classes.
 at::Tensor spaced_samples(const data::SampleDataset& dataset, std::int64_t count, bool scaled) {
   data::InputFormat format;
@@ -114,11 +103,11 @@ std::vector<plot::PanelSection> histograms(const datasets::FileSummary& summary,
 void write_picture(const data::SampleDataset& dataset, const datasets::FileSummary& summary,
                    const std::vector<std::string>& names, const std::string& over,
                    const std::string& path) {
-  report::Showing showing = showing_of(dataset);
   const std::int64_t channels = dataset.shape().channels;
   const bool images = !dataset.is_plain() && (channels == 1 || channels == 3 || channels == 4);
   // Fields are shown in the units of the file.
-  if (!images) showing.range.reset();
+  report::Showing showing{.channels = report::channel_names(dataset)};
+  if (images) showing.range = plot::Range{0, 1};
   const std::int64_t shown = std::min(images ? kImages : kFields, dataset.size());
   plot::PanelSheet sheet;
   sheet.title = dataset.description();
@@ -134,7 +123,7 @@ void write_picture(const data::SampleDataset& dataset, const datasets::FileSumma
 // A name for each channel of the summary.
 std::vector<std::string> names_of(const data::SampleDataset& dataset,
                                   const datasets::FileSummary& summary) {
-  std::vector<std::string> out = showing_of(dataset).channels;
+  std::vector<std::string> out = report::channel_names(dataset);
   for (std::size_t c = out.size(); c < summary.channels.size(); ++c)
     out.push_back(base::text("channel ", c));
   return out;

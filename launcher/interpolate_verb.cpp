@@ -70,7 +70,7 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
       options.spherical ? evaluate::Path::spherical : evaluate::Path::linear, format);
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
-    report::write_interpolation_grid(options.out, walks, report::showing_of(format),
+    report::write_interpolation_grid(options.out, walks, report::showing_of(format, data),
                                      base::text(trained.config.run.name, ": ", kind_of_path,
                                                 " interpolations, step ", trained.state.step));
   } else {

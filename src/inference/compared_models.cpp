@@ -259,7 +259,7 @@ ComparedPictures compare_pictures(const ComparisonOptions& options,
     const TrainedModel& trained = models[m].trained;
     const data::SampleDataset images = open_chosen_data(trained, options.data);
     const data::InputFormat format = input::input_format(trained.config, images, c10::kCPU);
-    const report::Showing own = report::showing_of(format);
+    const report::Showing own = report::showing_of(format, images);
     if (m == 0) out.showing = {.range = own.range, .channels = own.channels};
     if (out.showing.range) out.showing.range = plot::Range{0, 1};
     const auto on_common_range = [&](const at::Tensor& values) -> at::Tensor {

@@ -20,11 +20,11 @@ constexpr std::int64_t kMostWalkRows = 48;
 
 // Walks of fields: one after the other, the steps across.
 struct FieldWalks {
-  at::Tensor steps;                 // [walks, steps, C, space...], the model's values
-  std::vector<std::string> places;  // of the steps, for the columns
-  std::vector<std::string> names;   // of the walks; empty: none
-  std::vector<double> positions;    // of the steps, for the colours of curves; NaN: an input
-  std::string position;             // what they are
+  at::Tensor steps;                      // [walks, steps, C, space...], the model's values
+  std::vector<std::string> places = {};  // of the steps, for the columns
+  std::vector<std::string> names = {};   // of the walks; empty: none
+  std::vector<double> positions = {};    // of the steps, for the colours of curves; NaN: an input
+  std::string position = {};             // what they are
 };
 
 // Curves of one walk lie in one panel, coloured by their position.
@@ -81,6 +81,30 @@ plot::PanelSection field_walks(const at::Tensor& values, const FieldWalks& walks
         out.panels.push_back(fields.panel(values[walk][step], views[v]));
     }
   out.bars = fields.bars();
+  return out;
+}
+
+// Curves in rows under each other: [rows, samples, C, W], of which as many samples are shown as
+// fit.
+plot::PanelSection curve_rows(const at::Tensor& values, const std::vector<std::string>& names,
+                              const FieldPanels& fields) {
+  const std::int64_t channels = fields.channels(),
+                     shown = std::clamp<std::int64_t>(4 / channels, 1, values.size(1));
+  plot::PanelSection out;
+  out.columns = static_cast<int>(shown * channels);
+  out.row_labels = names;
+  for (std::int64_t i = 0; i < shown * channels; ++i)
+    out.column_labels.push_back(fields.name(i % channels));
+  for (std::int64_t row = 0; row < values.size(0); ++row)
+    for (std::int64_t sample = 0; sample < shown; ++sample)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        plot::Panel panel = fields.frame(values.narrow(1, 0, shown).flatten(0, 1), c,
+                                         kWalkWidth / static_cast<int>(shown * channels));
+        fields.draw(panel, values[row][sample], c, kOnlyCurve);
+        panel.y_ticks = channels > 1 || sample == 0;
+        panel.x_ticks = row + 1 == values.size(0);
+        out.panels.push_back(std::move(panel));
+      }
   return out;
 }
 
@@ -210,17 +234,16 @@ void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& 
     names.push_back(model.name + ", samples");
   }
   if (!showing.as_images(models.at(0).samples)) {
-    // Each row is a model, each column a sample; of curves, the samples of a model are one panel.
+    const at::Tensor values = shown_values(at::stack(rows), showing);
+    const FieldPanels fields(values.flatten(0, 1), showing);
     std::vector<std::string> places;
-    std::vector<double> positions;
-    for (std::int64_t i = 0; i < models.at(0).samples.size(0); ++i) {
-      places.push_back(base::text(i));
-      positions.push_back(static_cast<double>(i));
-    }
+    for (std::int64_t i = 0; i < values.size(1); ++i) places.push_back(base::text(i));
     return plot::write_panel_sheet(
-        path, {.title = title,
-               .sections = {walk_section(
-                   {at::stack(rows), places, names, positions, "number of the sample"}, showing)}});
+        path,
+        {.title = title,
+         .sections = {fields.curves()
+                          ? curve_rows(values, names, fields)
+                          : field_walks(values, {.places = places, .names = names}, fields)}});
   }
   plot::GridOptions options;
   options.title = title;

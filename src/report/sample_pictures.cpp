@@ -148,12 +148,24 @@ Showing showing_of(const std::shared_ptr<const data::Normaliser>& normaliser, do
   return {.normaliser = normaliser, .channels = channel_names(normaliser->numbers().arrays)};
 }
 
-Showing showing_of(const data::InputFormat& format) {
-  if (!format.normaliser) return showing_of(nullptr, format.low, format.high);
-  return showing_of(
-      std::make_shared<data::Normaliser>(format.normaliser->numbers(),
-                                         format.shape.space.size() + 2, c10::kCPU, at::kFloat),
-      format.low, format.high);
+std::vector<std::string> channel_names(const data::SampleDataset& dataset) {
+  const arrays::ArrayFile& file = dataset.rows().opened(0);
+  std::vector<data::StoredArray> arrays;
+  if (file.sparse()) arrays.push_back({file.sparse_path(), "V", file.shape().channels});
+  for (const arrays::ArrayFile::Part& part : file.parts())
+    arrays.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
+  return channel_names(arrays);
+}
+
+Showing showing_of(const data::InputFormat& format, const data::SampleDataset& dataset) {
+  Showing out{.channels = channel_names(dataset)};
+  if (format.normaliser) {
+    out.normaliser = std::make_shared<data::Normaliser>(
+        format.normaliser->numbers(), format.shape.space.size() + 2, c10::kCPU, at::kFloat);
+  } else {
+    out.range = plot::Range{format.low, format.high};
+  }
+  return out;
 }
 
 std::vector<plot::Picture> pictures_of(const at::Tensor& images, plot::Range shades) {

@@ -32,11 +32,12 @@ struct Showing {
 /// the names of the file's datasets; others in the range low to high.
 Showing showing_of(const std::shared_ptr<const data::Normaliser>& normaliser, double low,
                    double high);
-Showing showing_of(const data::InputFormat& format);
+Showing showing_of(const data::InputFormat& format, const data::SampleDataset& dataset);
 
 /// Returns the names of the channels of these datasets: a dataset's name, with the number of the
 /// channel if it has several ("velocity 0"); of vectors one name.
 std::vector<std::string> channel_names(const std::vector<data::StoredArray>& arrays);
+std::vector<std::string> channel_names(const data::SampleDataset& dataset);
 
 /// Returns a picture of each image, [B, C, H, W], with `shades` black and white.
 std::vector<plot::Picture> pictures_of(const at::Tensor& images, plot::Range shades);

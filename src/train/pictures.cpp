@@ -41,7 +41,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
   if (wanted.samples > 0)
     draw("samples", "samples of the prior", [&](const auto& path, const auto& title) {
       report::write_sample_grid(path, evaluate::sample_prior(model, wanted.samples, seed),
-                                report::showing_of(format), title);
+                                report::showing_of(format, data), title);
     });
   if (model.latent_kind() == base::LatentKind::none) return;
   if (wanted.reconstructions > 0)
@@ -50,7 +50,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           path,
           evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()),
                                 format, evaluate::Latent::mean, seed),
-          report::showing_of(format), title);
+          report::showing_of(format, data), title);
     });
   if (wanted.traversals > 0)
     draw("traversals", "traversals from row 0", [&](const auto& path, const auto& title) {
@@ -58,7 +58,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           path,
           evaluate::traverse(model, data, format,
                              evaluate::usual_traversal(model, wanted.traversals, seed)),
-          report::showing_of(format), title);
+          report::showing_of(format, data), title);
     });
 }
 
