@@ -18,8 +18,8 @@
 namespace vae_dist::launcher {
 namespace {
 
-// Images are small; each field takes the room of several.
-constexpr std::int64_t kImages = 64, kFields = 16;
+// Images are small; each field takes the room of several, and a volume that of several fields.
+constexpr std::int64_t kImages = 64, kFields = 16, kVolumes = 8;
 // Statistics of larger files are those of evenly spaced samples, unless all are wanted.
 constexpr std::uint64_t kQuickBytes = std::uint64_t{256} << 20;
 constexpr std::size_t kMostListed = 32;
@@ -108,7 +108,10 @@ void write_picture(const data::SampleDataset& dataset, const datasets::FileSumma
   // Fields are shown in the units of the file.
   report::Showing showing{.channels = report::channel_names(dataset)};
   if (images) showing.range = plot::Range{0, 1};
-  const std::int64_t shown = std::min(images ? kImages : kFields, dataset.size());
+  const std::int64_t shown = std::min(images                              ? kImages
+                                      : dataset.shape().space.size() == 3 ? kVolumes
+                                                                          : kFields,
+                                      dataset.size());
   plot::PanelSheet sheet;
   sheet.title = dataset.description();
   sheet.subtitle = shown < dataset.size()

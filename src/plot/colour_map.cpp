@@ -14,7 +14,7 @@ struct Oklab {
 // The ends of the maps. All colours between them can be shown in sRGB: no component has to be cut
 // off, which would make the steps uneven.
 constexpr double kDarkest = 0.25, kLightest = 0.95, kFirstHue = 310, kLastHue = 100,
-                 kHelixChroma = 0.098;
+                 kHelixChroma = 0.098, kPartForLines = 0.8;
 constexpr double kMiddleLightness = 0.97, kEndLightness = 0.40, kEndChroma = 0.16, kBlueHue = 260,
                  kRedHue = 28;
 
@@ -52,7 +52,8 @@ Rgb colour_at(ColourMap map, double t) {
     const auto level = static_cast<std::uint8_t>(std::lround(255 * t));
     return {level, level, level};
   }
-  if (map == ColourMap::sequential)
+  if (map == ColourMap::lines) t *= kPartForLines;
+  if (map != ColourMap::diverging)
     return shown(
         at_hue(between(kDarkest, kLightest, t), kHelixChroma, between(kFirstHue, kLastHue, t)));
   const double distance = std::fabs(2 * t - 1);

@@ -20,6 +20,7 @@ enum class ColourMap {
   grey,        ///< from black to white
   sequential,  ///< a helix in Oklab from dark violet over blue and green to light yellow: lightness
                ///< and hue rise linearly, chroma is constant
+  lines,       ///< the same without its lightest part, which lines on white do not show
   diverging    ///< two straight lines in Oklab from nearly white in the middle, to blue at 0 and to
                ///< red at 1, on which equal distances from the middle are equally light
 };

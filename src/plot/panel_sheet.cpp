@@ -39,8 +39,13 @@ std::vector<Tick> labelled(std::vector<Tick> ticks) {
   return ticks;
 }
 
+// Returns at least two labels if round values allow it: one alone gives no scale.
 std::vector<Tick> y_ticks(const Panel& panel) {
-  return labelled(ticks(panel.y, panel.logarithmic_y, std::max(2, panel.height / 30)));
+  std::vector<Tick> out;
+  const int usual = std::max(2, panel.height / 30);
+  for (int wanted = usual; wanted <= usual + 3 && out.size() < 2; ++wanted)
+    out = labelled(ticks(panel.y, panel.logarithmic_y, wanted));
+  return out;
 }
 
 // Returns as many ticks as fit beside each other along `width` pixels.

@@ -34,13 +34,12 @@ plot::PanelSection curve_walks(const at::Tensor& values, const FieldWalks& walks
   for (const double position : walks.positions)
     if (!std::isnan(position)) known.push_back(position);
   const auto [low, high] = std::minmax_element(known.begin(), known.end());
-  plot::ColourScale colours = plot::colour_scale({*low, *high});
-  // The middle of the diverging map is nearly white, which no line on white can be.
-  colours.map = plot::ColourMap::sequential;
+  const plot::ColourScale colours{plot::ColourMap::lines, {*low, *high}};
   plot::PanelSection out;
   out.columns = static_cast<int>(fields.channels());
   out.row_labels = walks.names;
   const std::int64_t shown = std::min(values.size(0), kMostWalkRows);
+  if (shown < values.size(0)) out.heading = base::text("the first ", shown, " of ", values.size(0));
   for (std::int64_t walk = 0; walk < shown; ++walk)
     for (std::int64_t c = 0; c < fields.channels(); ++c) {
       if (walk == 0) out.column_labels.push_back(fields.name(c));
@@ -70,6 +69,7 @@ plot::PanelSection field_walks(const at::Tensor& values, const FieldWalks& walks
   const std::int64_t shown =
       std::min(values.size(0),
                std::max<std::int64_t>(1, kMostWalkRows / static_cast<std::int64_t>(views.size())));
+  if (shown < values.size(0)) out.heading = base::text("the first ", shown, " of ", values.size(0));
   for (std::int64_t walk = 0; walk < shown; ++walk)
     for (std::size_t v = 0; v < views.size(); ++v) {
       const std::string view = fields.name(views[v]);
@@ -93,8 +93,7 @@ plot::PanelSection curve_rows(const at::Tensor& values, const std::vector<std::s
   plot::PanelSection out;
   out.columns = static_cast<int>(shown * channels);
   out.row_labels = names;
-  for (std::int64_t i = 0; i < shown * channels; ++i)
-    out.column_labels.push_back(fields.name(i % channels));
+  name_curves(out, fields);
   for (std::int64_t row = 0; row < values.size(0); ++row)
     for (std::int64_t sample = 0; sample < shown; ++sample)
       for (std::int64_t c = 0; c < channels; ++c) {

@@ -15,7 +15,7 @@ namespace {
 
 // Of more channels, and more rows, the first are shown.
 constexpr std::int64_t kMostChannels = 8, kMostRows = 48;
-constexpr std::int64_t kPanelsAcross = 8;
+constexpr std::int64_t kPanelsAcross = 8, kSlicesAcross = 12;
 // Small fields are magnified to about this size; large ones shrink to the other.
 constexpr std::int64_t kTypicalPanel = 104, kLargestPanel = 256;
 constexpr int kCurveHeight = 72, kCurvesAcross = 840;
@@ -41,6 +41,10 @@ plot::Picture coloured(const at::Tensor& field, const plot::ColourScale& scale) 
   return out;
 }
 
+std::string heading_of_first(std::int64_t shown, std::int64_t all) {
+  return shown < all ? base::text("the first ", shown, " of ", all) : std::string();
+}
+
 plot::PanelSection image_section(const at::Tensor& samples, const Showing& showing) {
   plot::PanelSection out;
   for (const plot::Picture& picture : pictures_of(samples, *showing.range)) {
@@ -63,9 +67,9 @@ plot::PanelSection curve_section(const at::Tensor& samples, const at::Tensor& pa
                      width = std::max<std::int64_t>(160, kCurvesAcross / (at_once * channels));
   plot::PanelSection out;
   out.columns = static_cast<int>(at_once * channels);
-  for (std::int64_t i = 0; i < at_once * channels; ++i)
-    out.column_labels.push_back(fields.name(i % channels));
+  name_curves(out, fields);
   const std::int64_t shown = std::min(samples.size(0), kMostRows * at_once);
+  out.heading = heading_of_first(shown, samples.size(0));
   for (std::int64_t first = 0; first < shown; first += at_once) {
     const std::int64_t count = std::min(at_once, shown - first);
     at::Tensor row = samples.narrow(0, first, count);
@@ -88,7 +92,8 @@ plot::PanelSection field_section(const at::Tensor& samples, const at::Tensor& pa
                                  const FieldPanels& fields) {
   const auto views = static_cast<std::int64_t>(fields.views().size());
   const std::int64_t kinds = paired.defined() ? 2 : 1,
-                     at_once = std::clamp<std::int64_t>(kPanelsAcross / views, 1, samples.size(0));
+                     across = samples.dim() == 5 ? kSlicesAcross : kPanelsAcross,
+                     at_once = std::clamp<std::int64_t>(across / views, 1, samples.size(0));
   plot::PanelSection out;
   out.columns = static_cast<int>(at_once * views);
   out.rows_together = static_cast<int>(kinds);
@@ -103,11 +108,12 @@ plot::PanelSection field_section(const at::Tensor& samples, const at::Tensor& pa
     for (const PanelView& view : fields.views())
       out.column_labels.push_back(slices > 1 ? view.slice : views > 1 ? fields.name(view) : "");
   }
-  const std::int64_t shown = std::min(samples.size(0), kMostRows / kinds * at_once);
+  std::int64_t shown = std::min(samples.size(0), kMostRows / kinds * at_once);
+  // Only a whole row has the others right below.
+  if (paired.defined()) shown -= shown % at_once;
+  out.heading = heading_of_first(shown, samples.size(0));
   for (std::int64_t first = 0; first < shown; first += at_once) {
     const std::int64_t count = std::min(at_once, shown - first);
-    // Only a whole row has the others right below.
-    if (paired.defined() && count < at_once) break;
     for (std::int64_t kind = 0; kind < kinds; ++kind)
       for (std::int64_t i = first; i < first + count; ++i)
         for (const PanelView& view : fields.views())
@@ -251,6 +257,18 @@ std::vector<plot::ColourBar> FieldPanels::bars() const {
   std::vector<plot::ColourBar> out;
   for (std::size_t c = 0; c < scales_.size(); ++c) out.push_back({names_[c], scales_[c]});
   return out;
+}
+
+void name_curves(plot::PanelSection& section, const FieldPanels& fields) {
+  const auto channels = static_cast<int>(fields.channels());
+  if (channels == 1) {
+    section.groups = {{fields.name(0), section.columns}};
+    return;
+  }
+  for (int column = 0; column < section.columns; ++column) {
+    if (column % channels == 0) section.groups.push_back({"", channels});
+    section.column_labels.push_back(fields.name(column % channels));
+  }
 }
 
 plot::PanelSection sample_section(const at::Tensor& samples, const at::Tensor& paired,

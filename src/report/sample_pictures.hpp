@@ -89,6 +89,10 @@ class FieldPanels {
   std::vector<PanelView> views_;
 };
 
+/// Names the columns of a section of curves, in which the channels of each sample stand side by
+/// side: each by its channel, or, if there is only one, all together.
+void name_curves(plot::PanelSection& section, const FieldPanels& fields);
+
 /// Returns a section with all samples, as images or as fields. `paired`: undefined, or as many
 /// other samples: of fields each row is followed by the row of the others, curves lie over each
 /// other, and the colours are those of the first. Both are the model's values.

@@ -58,6 +58,12 @@ TEST(ColourMap, GrowsLighterAtEveryShade) {
   }
 }
 
+TEST(ColourMap, LeavesOutOfLinesWhatIsHardToSeeOnWhite) {
+  EXPECT_EQ(colour_at(ColourMap::lines, 0), colour_at(ColourMap::sequential, 0));
+  EXPECT_EQ(colour_at(ColourMap::lines, 0.5), colour_at(ColourMap::sequential, 0.4));
+  EXPECT_LT(oklab(colour_at(ColourMap::lines, 1))[0], 0.82);
+}
+
 TEST(ColourMap, DivergesAlikeOnBothSidesFromTheLightestColour) {
   const Lab middle = oklab(colour_at(ColourMap::diverging, 0.5));
   EXPECT_NEAR(middle[0], 0.97, kRounding);

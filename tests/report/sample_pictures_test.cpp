@@ -113,6 +113,17 @@ TEST(SamplePictures, ShowReconstructionsBelowFieldsInTheColoursOfTheFields) {
   EXPECT_EQ(colour(section.panels[1], 0, 0), plot::colour_at(ColourMap::sequential, 1));
 }
 
+TEST(SamplePictures, SayHowManyOfThemAreShown) {
+  const at::Tensor fields = at::rand({13, 1, 4, 4});
+  EXPECT_EQ(sample_section(fields, {}, {}).panels.size(), 13U);
+  EXPECT_EQ(sample_section(fields, {}, {}).heading, "");
+  // Reconstructions stand below whole rows of eight.
+  const plot::PanelSection pairs = sample_section(fields, fields, {});
+  EXPECT_EQ(pairs.panels.size(), 16U);
+  EXPECT_EQ(pairs.heading, "the first 8 of 13");
+  EXPECT_EQ(sample_section(at::rand({1000, 1, 4}), {}, {}).heading, "the first 192 of 1000");
+}
+
 TEST(SamplePictures, DrawSeriesAndVectorsAsCurvesOverTheirReconstructions) {
   const at::Tensor series = at::tensor({0.f, 1.f, 2.f, 5.f, 6.f, 7.f}).view({1, 2, 3}),
                    output = series + 1;
