@@ -18,8 +18,8 @@
 namespace vae_dist::launcher {
 namespace {
 
-// Images are small; each field takes the room of several, and a volume that of several fields.
-constexpr std::int64_t kImages = 64, kFields = 16, kVolumes = 8;
+// Images are small; of fields as many are shown as have so many channels in all, within limits.
+constexpr std::int64_t kImages = 64, kChannelsShown = 32, kFewest = 8, kMost = 16;
 // Statistics of larger files are those of evenly spaced samples, unless all are wanted.
 constexpr std::uint64_t kQuickBytes = std::uint64_t{256} << 20;
 constexpr std::size_t kMostListed = 32;
@@ -108,10 +108,11 @@ void write_picture(const data::SampleDataset& dataset, const datasets::FileSumma
   // Fields are shown in the units of the file.
   report::Showing showing{.channels = report::channel_names(dataset)};
   if (images) showing.range = plot::Range{0, 1};
-  const std::int64_t shown = std::min(images                              ? kImages
-                                      : dataset.shape().space.size() == 3 ? kVolumes
-                                                                          : kFields,
-                                      dataset.size());
+  const std::int64_t parts = dataset.shape().space.empty() ? 1 : channels,
+                     fields = dataset.shape().space.size() == 3
+                                  ? kFewest
+                                  : std::clamp(kChannelsShown / parts, kFewest, kMost),
+                     shown = std::min(images ? kImages : fields, dataset.size());
   plot::PanelSheet sheet;
   sheet.title = dataset.description();
   sheet.subtitle = shown < dataset.size()
@@ -205,8 +206,8 @@ void add_data_info(CLI::App& data, VerbContext& context) {
   context.files.add_inputs(*verb, path_of(options->file));
   context.files.add_output(
       *verb, "--out,--picture", options->picture,
-      "PNG file for a picture of evenly spaced samples (64 images, or 16 of any other "
-      "shape) and a histogram of each channel");
+      "PNG file for a picture of evenly spaced samples (64 images, or 8 to 16 of any "
+      "other shape) and a histogram of each channel");
   verb->add_flag("--all", options->all,
                  "Statistics and histograms of all samples, however large the file is (default: of "
                  "evenly spaced ones from 256 MiB on)");

@@ -54,7 +54,7 @@ std::vector<Tick> fitting_ticks(cairo_t* context, Range range, int width) {
   for (int wanted = 5; wanted > 0; --wanted) {
     out = labelled(ticks(range, false, wanted));
     double words = 0;
-    for (const Tick& tick : out) words += width_of(context, tick.label, kSmall) + 8;
+    for (const Tick& tick : out) words += width_of(context, tick.label, kSmall) + 14;
     if (words <= width) break;
   }
   return out;
