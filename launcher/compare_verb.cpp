@@ -39,7 +39,7 @@ void write_pictures(const CompareOptions& options,
   const inference::ComparedPictures pictures = inference::compare_pictures(
       options.comparison, models, options.count, static_cast<std::uint64_t>(options.seed));
   if (output_kind(options.out) == OutputKind::png) {
-    report::write_comparison_grid(options.out, pictures.inputs, pictures.models,
+    report::write_comparison_grid(options.out, pictures.inputs, pictures.models, pictures.showing,
                                   "Reconstructions of the same inputs and samples, by model");
     return;
   }

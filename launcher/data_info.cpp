@@ -1,12 +1,16 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <iomanip>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
+#include "base/digits.hpp"
 #include "base/text.hpp"
 #include "data/model_input.hpp"
 #include "data/sample_dataset.hpp"
+#include "datasets/channel_summary.hpp"
 #include "datasets/file_description.hpp"
 #include "launcher/data_verbs.hpp"
 #include "report/sample_pictures.hpp"
@@ -14,49 +18,146 @@
 namespace vae_dist::launcher {
 namespace {
 
-constexpr std::int64_t kPictures = 64;
+// Images are small; of fields as many are shown as have so many channels in all, within limits.
+constexpr std::int64_t kImages = 64, kChannelsShown = 32, kFewest = 8, kMost = 16;
+// Statistics of larger files are those of evenly spaced samples, unless all are wanted.
+constexpr std::uint64_t kQuickBytes = std::uint64_t{256} << 20;
+constexpr std::size_t kMostListed = 32;
+constexpr int kMostHistograms = 8, kHistogramsAcross = 4, kHistogramWidth = 190,
+              kHistogramHeight = 96;
 
 struct InfoOptions {
   std::string file, picture;
   data::SampleSource source;
+  bool all = false;
 };
 
-// Samples that are no images are numbers of any range.
+// Samples that are no images, or that no scale brings to [0, 1], are numbers of any range.
 data::SampleDataset opened(data::SampleSource source) {
   data::SampleDataset dataset = data::SampleDataset::open(source);
-  if (!dataset.shape().is_image()) {
+  const bool scales = dataset.shape().is_image() && [&] {
+    try {
+      dataset.scale();
+      return true;
+    } catch (const base::BadInput&) {
+      return false;
+    }
+  }();
+  if (!scales) {
     source.plain = true;
     dataset = data::SampleDataset::open(source);
+    dataset.scale();
   }
-  dataset.scale();
   return dataset;
 }
 
 // Evenly spaced, so that a dataset sorted by class shows all classes.
-void write_picture(const data::SampleDataset& dataset, const std::string& path) {
-  const std::int64_t shown = std::min(kPictures, dataset.size());
+at::Tensor spaced_samples(const data::SampleDataset& dataset, std::int64_t count, bool scaled) {
   data::InputFormat format;
   format.shape = dataset.shape();
   format.layout = dataset.layout();
   format.pixels = dataset.type();
-  format.scale = dataset.scale();
+  format.scale = scaled ? dataset.scale() : 1;
   format.channels_last = false;
   std::vector<std::uint8_t> stored(dataset.image_bytes());
   std::vector<at::Tensor> samples;
-  for (std::int64_t i = 0; i < shown; ++i) {
-    dataset.read(i * dataset.size() / shown, stored);
+  for (std::int64_t i = 0; i < count; ++i) {
+    dataset.read(i * dataset.size() / count, stored);
     samples.push_back(data::model_input(stored, format));
   }
-  plot::GridOptions options;
-  options.title = dataset.description();
-  options.subtitle = shown < dataset.size()
-                         ? base::text(shown, " ", dataset.shape().plural(), ", evenly spaced")
-                         : base::text("all ", dataset.shape().plural());
-  plot::write_image_grid(
-      path,
-      report::pictures_of(at::cat(samples),
-                          dataset.is_plain() ? report::Shades{0, 0} : report::Shades{0, 1}),
-      options);
+  return at::cat(samples);
+}
+
+plot::Panel histogram(const datasets::ChannelSummary& channel) {
+  plot::Panel out;
+  out.width = kHistogramWidth;
+  out.height = kHistogramHeight;
+  out.x = {channel.bars_from, channel.bars_to};
+  out.bars.assign(channel.histogram.begin(), channel.histogram.end());
+  // The axis begins below 1, so that a single value is seen.
+  out.y = {0.5, 1.5 * std::max(2.0, *std::max_element(out.bars.begin(), out.bars.end()))};
+  out.logarithmic_y = true;
+  out.x_ticks = out.y_ticks = true;
+  return out;
+}
+
+std::vector<plot::PanelSection> histograms(const datasets::FileSummary& summary,
+                                           const std::vector<std::string>& names,
+                                           const std::string& over) {
+  std::vector<plot::PanelSection> out;
+  for (std::size_t c = 0; c < std::min<std::size_t>(summary.channels.size(), kMostHistograms);
+       ++c) {
+    if (summary.channels[c].histogram.empty()) continue;
+    if (out.empty() || out.back().columns == kHistogramsAcross) {
+      out.emplace_back().columns = 0;
+      if (out.size() == 1)
+        out.back().heading = base::text("Number of values, ", over, " (logarithmic)");
+    }
+    ++out.back().columns;
+    out.back().panels.push_back(histogram(summary.channels[c]));
+    out.back().column_labels.push_back(names[c]);
+  }
+  return out;
+}
+
+void write_picture(const data::SampleDataset& dataset, const datasets::FileSummary& summary,
+                   const std::vector<std::string>& names, const std::string& over,
+                   const std::string& path) {
+  const std::int64_t channels = dataset.shape().channels;
+  const bool images = !dataset.is_plain() && (channels == 1 || channels == 3 || channels == 4);
+  // Fields are shown in the units of the file.
+  report::Showing showing{.channels = report::channel_names(dataset)};
+  if (images) showing.range = plot::Range{0, 1};
+  const std::int64_t parts = dataset.shape().space.empty() ? 1 : channels,
+                     fields = dataset.shape().space.size() == 3
+                                  ? kFewest
+                                  : std::clamp(kChannelsShown / parts, kFewest, kMost),
+                     shown = std::min(images ? kImages : fields, dataset.size());
+  plot::PanelSheet sheet;
+  sheet.title = dataset.description();
+  sheet.subtitle = shown < dataset.size()
+                       ? base::text(shown, " ", dataset.shape().plural(), ", evenly spaced")
+                       : base::text("all ", dataset.shape().plural());
+  sheet.sections = {report::sample_section(spaced_samples(dataset, shown, images), {}, showing)};
+  for (plot::PanelSection& section : histograms(summary, names, over))
+    sheet.sections.push_back(std::move(section));
+  plot::write_panel_sheet(path, sheet);
+}
+
+// A name for each channel of the summary.
+std::vector<std::string> names_of(const data::SampleDataset& dataset,
+                                  const datasets::FileSummary& summary) {
+  std::vector<std::string> out = report::channel_names(dataset);
+  for (std::size_t c = out.size(); c < summary.channels.size(); ++c)
+    out.push_back(base::text("channel ", c));
+  return out;
+}
+
+std::string statistics_text(const datasets::FileSummary& summary,
+                            const std::vector<std::string>& names, const std::string& over) {
+  const std::size_t listed = std::min(summary.channels.size(), kMostListed);
+  std::size_t widest = 0;
+  for (std::size_t c = 0; c < listed; ++c) widest = std::max(widest, names[c].size());
+  std::ostringstream out;
+  const auto row = [&](const std::string& name, const std::vector<std::string>& cells) {
+    out << "  " << std::left << std::setw(static_cast<int>(widest)) << name << std::right;
+    for (const std::string& cell : cells) out << std::setw(14) << cell;
+    out << "\n";
+  };
+  out << "values as they are stored, " << over << ":\n";
+  row("", {"least", "largest", "mean", "deviation", "zeros", "not finite"});
+  for (std::size_t c = 0; c < listed; ++c) {
+    const datasets::ChannelSummary& channel = summary.channels[c];
+    const auto share = [&](std::int64_t count) {
+      return base::digits(static_cast<double>(count) / static_cast<double>(channel.values), 6);
+    };
+    row(names[c], {base::digits(channel.least, 7), base::digits(channel.largest, 7),
+                   base::digits(channel.mean, 7), base::digits(channel.deviation, 7),
+                   share(channel.zeros), share(channel.not_finite)});
+  }
+  if (listed < summary.channels.size())
+    out << "  and " << summary.channels.size() - listed << " more channels\n";
+  return out.str();
 }
 
 void show_info(const InfoOptions& options) {
@@ -66,10 +167,19 @@ void show_info(const InfoOptions& options) {
   // Lists the datasets even if no image dataset can be identified.
   std::cout << datasets::datasets_of(file);
   const data::SampleDataset dataset = opened(source);
+  const datasets::FileSummary summary =
+      datasets::summarise(dataset.rows(), options.all ? UINT64_MAX : kQuickBytes);
+  const std::vector<std::string> names = names_of(dataset, summary);
+  const std::string over =
+      summary.samples < dataset.rows().rows()
+          ? base::text("of ", summary.samples, " evenly spaced samples (--all reads all of them)")
+          : "of all samples";
+  std::cout << statistics_text(summary, names, over) << std::flush;
   std::cout << datasets::reading_of(dataset);
   if (options.picture.empty()) return;
-  write_picture(dataset, options.picture);
-  std::cout << "a grid of " << dataset.shape().plural() << " is in " << options.picture << "\n";
+  write_picture(dataset, summary, names, over, options.picture);
+  std::cout << "a picture of " << dataset.shape().plural() << " and histograms is in "
+            << options.picture << "\n";
 }
 
 }  // namespace
@@ -77,7 +187,9 @@ void show_info(const InfoOptions& options) {
 void add_data_info(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<InfoOptions>();
   CLI::App* verb = data.add_subcommand(
-      "info", "Show what an HDF5 file holds, how its images are read, and whether to convert it");
+      "info",
+      "Show what an HDF5 file holds, the statistics of its channels, how its samples are read, and "
+      "whether to convert it");
   verb->add_option("file", options->file, "HDF5 file")->required();
   verb->add_option("--dataset", options->source.datasets,
                    "Path of the dataset, if there are several candidates; several are the channels")
@@ -92,8 +204,13 @@ void add_data_info(CLI::App& data, VerbContext& context) {
       })
       ->capture_default_str();
   context.files.add_inputs(*verb, path_of(options->file));
-  context.files.add_output(*verb, "--out,--picture", options->picture,
-                           "PNG file for a grid of 64 evenly spaced images");
+  context.files.add_output(
+      *verb, "--out,--picture", options->picture,
+      "PNG file for a picture of evenly spaced samples (64 images, or 8 to 16 of any "
+      "other shape) and a histogram of each channel");
+  verb->add_flag("--all", options->all,
+                 "Statistics and histograms of all samples, however large the file is (default: of "
+                 "evenly spaced ones from 256 MiB on)");
   verb->footer("Example:\n  vae_dist data info shapes.h5 --out shapes.png");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] { show_info(*options); });

@@ -72,7 +72,7 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
                             format, chosen_condition(options.condition, trained));
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
-    report::write_interpolation_grid(options.out, walks, {format.shown_low(), format.shown_high()},
+    report::write_interpolation_grid(options.out, walks, report::showing_of(format, data),
                                      base::text(trained.config.run.name, ": ", kind_of_path,
                                                 " interpolations, step ", trained.state.step));
   } else {

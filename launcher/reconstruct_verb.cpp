@@ -35,7 +35,7 @@ void reconstruct_rows(const ReconstructOptions& options, const VerbContext& cont
                             static_cast<std::uint64_t>(options.seed));
   if (kind == OutputKind::png) {
     report::write_reconstruction_grid(
-        options.out, pairs, {format.shown_low(), format.shown_high()},
+        options.out, pairs, report::showing_of(format, data),
         base::text(trained.config.run.name, ": reconstructions of rows ", options.rows, ", step ",
                    trained.state.step));
   } else {

@@ -99,10 +99,9 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
           options->values == "sample" ? evaluate::Values::sample : evaluate::Values::mean);
       const auto normaliser = inference::normaliser_of(trained);
       const auto& range = trained.config.data.range;
-      const report::Shades shades =
-          normaliser ? report::Shades{0, 0} : report::Shades{range[0], range[1]};
       if (kind == OutputKind::png) {
-        report::write_sample_grid(options->out, images, shades,
+        report::write_sample_grid(options->out, images,
+                                  report::showing_of(normaliser, range[0], range[1]),
                                   base::text(trained.config.run.name, ": ", options->count,
                                              " samples of the prior, step ", trained.state.step));
       } else {

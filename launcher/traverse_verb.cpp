@@ -57,7 +57,7 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
                      : walks.in_nats     ? "quantiles of the aggregate posterior"
                                          : "quantiles of the codes";
   if (kind == OutputKind::png) {
-    report::write_traversal_grid(options.out, walks, {format.shown_low(), format.shown_high()},
+    report::write_traversal_grid(options.out, walks, report::showing_of(format, data),
                                  base::text(trained.config.run.name, ": traversals from row ",
                                             options.walk.row, ", step ", trained.state.step));
   } else {

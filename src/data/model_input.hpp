@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cmath>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,11 +25,6 @@ struct InputFormat {
       {};  ///< axes along which samples are mirrored on the device (BatchPlan::flips)
   c10::Device device = c10::kCPU;
   at::ScalarType type = at::kFloat;
-
-  /// The values that pictures show black and white; NaN for normalised values, which have no range
-  /// of their own.
-  double shown_low() const { return normaliser ? std::nan("") : low; }
-  double shown_high() const { return normaliser ? std::nan("") : high; }
 
   /// Returns the same format for tensors of another device and type.
   InputFormat on(c10::Device other, at::ScalarType other_type) const;

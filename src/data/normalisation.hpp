@@ -42,6 +42,7 @@ class Normaliser {
   Normaliser(Normalisation numbers, std::size_t axes, c10::Device device, at::ScalarType type);
 
   const Normalisation& numbers() const { return numbers_; }
+  std::int64_t axes() const { return shift_.dim(); }  ///< of the tensors
 
   at::Tensor apply(const at::Tensor& stored) const;
   at::Tensor undo(const at::Tensor& x) const;

@@ -260,21 +260,25 @@ ComparedPictures compare_pictures(const ComparisonOptions& options,
     const TrainedModel& trained = models[m].trained;
     const data::SampleDataset images = open_chosen_data(trained, options.data);
     const data::InputFormat format = input::input_format(trained.config, images, c10::kCPU);
-    const auto on_unit_range = [&](const at::Tensor& values) {
+    const report::Showing own = report::showing_of(format, images);
+    if (m == 0) out.showing = {.range = own.range, .channels = own.channels};
+    if (out.showing.range) out.showing.range = plot::Range{0, 1};
+    const auto on_common_range = [&](const at::Tensor& values) -> at::Tensor {
+      if (own.normaliser) return report::shown_values(values, own);
       return ((values - format.low) / (format.high - format.low)).to(at::kFloat);
     };
     const arrays::RowRange samples = models[m].subject.samples;
     report::ComparedImages made{
         names[m],
         {},
-        on_unit_range(
+        on_common_range(
             evaluate::sample_prior(*trained.model, count, seed, 1.0, evaluate::Prior::normal,
                                    evaluate::conditions_of(images, samples.first, count, format)))};
     if (trained.model->latent_kind() != base::LatentKind::none) {
       const evaluate::Reconstructions pairs = evaluate::reconstruct(
           *trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);
-      made.reconstructions = on_unit_range(pairs.reconstructions);
-      if (!out.inputs.defined()) out.inputs = on_unit_range(pairs.originals);
+      made.reconstructions = on_common_range(pairs.reconstructions);
+      if (!out.inputs.defined()) out.inputs = on_common_range(pairs.originals);
     }
     out.models.push_back(std::move(made));
   }

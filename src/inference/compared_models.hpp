@@ -41,8 +41,10 @@ std::string comparison_table(const std::vector<ComparedModel>& models);
 nlohmann::ordered_json comparison_json(const std::vector<ComparedModel>& models);
 
 struct ComparedPictures {
-  at::Tensor inputs;  ///< [count, C, H, W] in [0, 1]; undefined if no model has an encoder
+  at::Tensor inputs;  ///< [count, C, space...] in [0, 1], or, if the models' data are normalised,
+                      ///< in the file's units; undefined if no model has an encoder
   std::vector<report::ComparedImages> models;
+  report::Showing showing;
 };
 
 /// Reconstructs the same inputs (the first `count` that were evaluated) with each model, and

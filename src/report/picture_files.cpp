@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <iomanip>
 
 #include "base/digits.hpp"
@@ -13,24 +14,132 @@ namespace vae_dist::report {
 namespace {
 
 constexpr int kColumns = 8;
+constexpr int kWalkWidth = 840, kNarrowestPanel = 200;
+// A sheet of fields has at most about this many rows of panels.
+constexpr std::int64_t kMostWalkRows = 48;
+
+// Walks of fields: one after the other, the steps across.
+struct FieldWalks {
+  at::Tensor steps;                      // [walks, steps, C, space...], the model's values
+  std::vector<std::string> places = {};  // of the steps, for the columns
+  std::vector<std::string> names = {};   // of the walks; empty: none
+  std::vector<double> positions = {};    // of the steps, for the colours of curves; NaN: an input
+  std::string position = {};             // what they are
+};
+
+// Curves of one walk lie in one panel, coloured by their position.
+plot::PanelSection curve_walks(const at::Tensor& values, const FieldWalks& walks,
+                               const FieldPanels& fields) {
+  std::vector<double> known;
+  for (const double position : walks.positions)
+    if (!std::isnan(position)) known.push_back(position);
+  const auto [low, high] = std::minmax_element(known.begin(), known.end());
+  const plot::ColourScale colours{plot::ColourMap::lines, {*low, *high}};
+  plot::PanelSection out;
+  out.columns = static_cast<int>(fields.channels());
+  out.row_labels = walks.names;
+  const std::int64_t shown = std::min(values.size(0), kMostWalkRows);
+  if (shown < values.size(0)) out.heading = base::text("the first ", shown, " of ", values.size(0));
+  for (std::int64_t walk = 0; walk < shown; ++walk)
+    for (std::int64_t c = 0; c < fields.channels(); ++c) {
+      if (walk == 0) out.column_labels.push_back(fields.name(c));
+      plot::Panel panel =
+          fields.frame(values[walk], c,
+                       std::max(kNarrowestPanel, kWalkWidth / static_cast<int>(fields.channels())));
+      for (const bool input : {true, false})
+        for (std::size_t step = 0; step < walks.positions.size(); ++step)
+          if (std::isnan(walks.positions[step]) == input)
+            fields.draw(panel, values[walk][static_cast<std::int64_t>(step)], c,
+                        input ? kFirstCurve : colours(walks.positions[step]), input ? 2.5 : 1.25);
+      panel.y_ticks = true;
+      panel.x_ticks = walk + 1 == shown;
+      out.panels.push_back(std::move(panel));
+    }
+  out.bars = {{walks.position, colours}};
+  return out;
+}
+
+plot::PanelSection field_walks(const at::Tensor& values, const FieldWalks& walks,
+                               const FieldPanels& fields) {
+  const std::vector<PanelView>& views = fields.views();
+  plot::PanelSection out;
+  out.columns = static_cast<int>(values.size(1));
+  out.column_labels = walks.places;
+  out.rows_together = static_cast<int>(views.size());
+  const std::int64_t shown =
+      std::min(values.size(0),
+               std::max<std::int64_t>(1, kMostWalkRows / static_cast<std::int64_t>(views.size())));
+  if (shown < values.size(0)) out.heading = base::text("the first ", shown, " of ", values.size(0));
+  for (std::int64_t walk = 0; walk < shown; ++walk)
+    for (std::size_t v = 0; v < views.size(); ++v) {
+      const std::string view = fields.name(views[v]);
+      // The walk's own name stands before the first of its rows.
+      const std::string own =
+          v == 0 && !walks.names.empty() ? walks.names.at(static_cast<std::size_t>(walk)) : "";
+      out.row_labels.push_back(own + (own.empty() || view.empty() ? "" : "   ") + view);
+      for (std::int64_t step = 0; step < values.size(1); ++step)
+        out.panels.push_back(fields.panel(values[walk][step], views[v]));
+    }
+  out.bars = fields.bars();
+  return out;
+}
+
+// Curves in rows under each other: [rows, samples, C, W], of which as many samples are shown as
+// fit.
+plot::PanelSection curve_rows(const at::Tensor& values, const std::vector<std::string>& names,
+                              const FieldPanels& fields) {
+  const std::int64_t channels = fields.channels(),
+                     shown = std::clamp<std::int64_t>(4 / channels, 1, values.size(1));
+  plot::PanelSection out;
+  out.columns = static_cast<int>(shown * channels);
+  out.row_labels = names;
+  name_curves(out, fields);
+  for (std::int64_t row = 0; row < values.size(0); ++row)
+    for (std::int64_t sample = 0; sample < shown; ++sample)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        plot::Panel panel = fields.frame(values.narrow(1, 0, shown).flatten(0, 1), c,
+                                         kWalkWidth / static_cast<int>(shown * channels));
+        fields.draw(panel, values[row][sample], c, kOnlyCurve);
+        panel.y_ticks = channels > 1 || sample == 0;
+        panel.x_ticks = row + 1 == values.size(0);
+        out.panels.push_back(std::move(panel));
+      }
+  return out;
+}
+
+plot::PanelSection walk_section(const FieldWalks& walks, const Showing& showing) {
+  const at::Tensor values = shown_values(walks.steps, showing);
+  const FieldPanels fields(values.flatten(0, 1), showing);
+  return fields.curves() ? curve_walks(values, walks, fields) : field_walks(values, walks, fields);
+}
 
 }  // namespace
 
-void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images, Shades shades,
-                       const std::string& title) {
+void write_sample_grid(const std::filesystem::path& path, const at::Tensor& images,
+                       const Showing& showing, const std::string& title) {
+  if (!showing.as_images(images))
+    return plot::write_panel_sheet(
+        path, {.title = title, .sections = {sample_section(images, {}, showing)}});
   plot::GridOptions options;
   options.title = title;
   options.columns = kColumns;
-  plot::write_image_grid(path, pictures_of(images, shades), options);
+  plot::write_image_grid(path, pictures_of(images, *showing.range), options);
 }
 
 void write_reconstruction_grid(const std::filesystem::path& path,
-                               const evaluate::Reconstructions& pairs, Shades shades,
+                               const evaluate::Reconstructions& pairs, const Showing& showing,
                                const std::string& title) {
-  // Both in the shades of the originals.
-  shades = shades.for_values(pairs.originals);
-  const std::vector<plot::Picture> originals = pictures_of(pairs.originals, shades),
-                                   reconstructions = pictures_of(pairs.reconstructions, shades);
+  if (!showing.as_images(pairs.originals)) {
+    plot::PanelSheet sheet{
+        .title = title,
+        .sections = {sample_section(pairs.originals, pairs.reconstructions, showing)}};
+    if (pairs.originals.dim() < 4)
+      sheet.legend = {{"input", kFirstCurve}, {"output", kSecondCurve}};
+    return plot::write_panel_sheet(path, sheet);
+  }
+  const std::vector<plot::Picture> originals = pictures_of(pairs.originals, *showing.range),
+                                   reconstructions =
+                                       pictures_of(pairs.reconstructions, *showing.range);
   plot::GridOptions options;
   options.title = title;
   options.columns = kColumns;
@@ -50,60 +159,96 @@ void write_reconstruction_grid(const std::filesystem::path& path,
 }
 
 void write_interpolation_grid(const std::filesystem::path& path,
-                              const evaluate::Interpolations& walks, Shades shades,
+                              const evaluate::Interpolations& walks, const Showing& showing,
                               const std::string& title) {
   const std::int64_t steps = walks.images.size(1);
-  plot::GridOptions options;
-  options.title = title;
-  options.columns = static_cast<int>(steps) + 2;
-  options.column_labels = {"input"};
-  for (std::int64_t i = 0; i < steps; ++i)
-    options.column_labels.push_back(
-        base::digits(static_cast<double>(i) / static_cast<double>(steps - 1), 3));
-  options.column_labels.emplace_back("input");
   const at::Tensor rows =
       at::cat({walks.originals.narrow(1, 0, 1), walks.images, walks.originals.narrow(1, 1, 1)}, 1);
-  plot::write_image_grid(path, pictures_of(rows.flatten(0, 1), shades), options);
+  std::vector<std::string> places = {"input"};
+  std::vector<double> positions = {std::nan("")};
+  for (std::int64_t i = 0; i < steps; ++i) {
+    positions.push_back(static_cast<double>(i) / static_cast<double>(steps - 1));
+    places.push_back(base::digits(positions.back(), 3));
+  }
+  places.emplace_back("input");
+  positions.push_back(std::nan(""));
+  if (!showing.as_images(rows.flatten(0, 1))) {
+    plot::PanelSheet sheet{
+        .title = title,
+        .sections = {walk_section(
+            {rows, places, {}, positions, "fraction of the way between the codes"}, showing)}};
+    if (rows.dim() < 5) sheet.legend = {{"inputs", kFirstCurve}};
+    return plot::write_panel_sheet(path, sheet);
+  }
+  plot::GridOptions options;
+  options.title = title;
+  options.columns = static_cast<int>(places.size());
+  options.column_labels = places;
+  plot::write_image_grid(path, pictures_of(rows.flatten(0, 1), *showing.range), options);
 }
 
 void write_traversal_grid(const std::filesystem::path& path, const evaluate::Traversals& walks,
-                          Shades shades, const std::string& title) {
-  plot::GridOptions options;
-  options.title = title;
+                          const Showing& showing, const std::string& title) {
   const char* unit = !walks.in_quantiles ? "standard deviations of the prior"
                      : walks.in_nats     ? "quantiles of the aggregate posterior"
                                          : "quantiles of the codes";
-  options.subtitle = base::text("one dimension of z at a time, in ", unit);
-  options.columns = static_cast<int>(walks.positions.size());
-  for (const double position : walks.positions)
-    options.column_labels.push_back(base::digits(position, 3));
+  const std::string subtitle = base::text("one dimension of z at a time, in ", unit);
+  std::vector<std::string> places, names;
+  for (const double position : walks.positions) places.push_back(base::digits(position, 3));
   for (std::size_t i = 0; i < walks.dimensions.size(); ++i)
-    options.row_labels.push_back(
-        base::text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ", std::fixed,
-                   std::setprecision(2), walks.weights[i], walks.in_nats ? " nats" : ""));
-  plot::write_image_grid(path, pictures_of(walks.images.flatten(0, 1), shades), options);
+    names.push_back(base::text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ",
+                               std::fixed, std::setprecision(2), walks.weights[i],
+                               walks.in_nats ? " nats" : ""));
+  if (!showing.as_images(walks.images.flatten(0, 1)))
+    return plot::write_panel_sheet(
+        path, {.title = title,
+               .subtitle = subtitle,
+               .sections = {
+                   walk_section({walks.images, places, names, walks.positions, unit}, showing)}});
+  plot::GridOptions options;
+  options.title = title;
+  options.subtitle = subtitle;
+  options.columns = static_cast<int>(walks.positions.size());
+  options.column_labels = places;
+  options.row_labels = names;
+  plot::write_image_grid(path, pictures_of(walks.images.flatten(0, 1), *showing.range), options);
 }
 
 void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& inputs,
-                           const std::vector<ComparedImages>& models, const std::string& title) {
-  plot::GridOptions options;
-  options.title = title;
-  options.columns = static_cast<int>(models.at(0).samples.size(0));
+                           const std::vector<ComparedImages>& models, const Showing& showing,
+                           const std::string& title) {
   std::vector<at::Tensor> rows;
+  std::vector<std::string> names;
   if (inputs.defined()) {
     rows.push_back(inputs);
-    options.row_labels.emplace_back("input");
+    names.emplace_back("input");
   }
   for (const ComparedImages& model : models)
     if (model.reconstructions.defined()) {
       rows.push_back(model.reconstructions);
-      options.row_labels.push_back(model.name);
+      names.push_back(model.name);
     }
   for (const ComparedImages& model : models) {
     rows.push_back(model.samples);
-    options.row_labels.push_back(model.name + ", samples");
+    names.push_back(model.name + ", samples");
   }
-  plot::write_image_grid(path, pictures_of(at::cat(rows), {0, 1}), options);
+  if (!showing.as_images(models.at(0).samples)) {
+    const at::Tensor values = shown_values(at::stack(rows), showing);
+    const FieldPanels fields(values.flatten(0, 1), showing);
+    std::vector<std::string> places;
+    for (std::int64_t i = 0; i < values.size(1); ++i) places.push_back(base::text(i));
+    return plot::write_panel_sheet(
+        path,
+        {.title = title,
+         .sections = {fields.curves()
+                          ? curve_rows(values, names, fields)
+                          : field_walks(values, {.places = places, .names = names}, fields)}});
+  }
+  plot::GridOptions options;
+  options.title = title;
+  options.columns = static_cast<int>(models.at(0).samples.size(0));
+  options.row_labels = names;
+  plot::write_image_grid(path, pictures_of(at::cat(rows), *showing.range), options);
 }
 
 }  // namespace vae_dist::report

@@ -48,7 +48,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
       report::write_sample_grid(path,
                                 evaluate::sample_prior(model, wanted.samples, seed, 1.0,
                                                        evaluate::Prior::normal, condition),
-                                {format.shown_low(), format.shown_high()}, title);
+                                report::showing_of(format, data), title);
     });
   if (model.latent_kind() == base::LatentKind::none) return;
   if (wanted.reconstructions > 0)
@@ -57,7 +57,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           path,
           evaluate::reconstruct(model, data, 0, std::min(wanted.reconstructions, data.size()),
                                 format, evaluate::Latent::mean, seed),
-          {format.shown_low(), format.shown_high()}, title);
+          report::showing_of(format, data), title);
     });
   if (wanted.traversals > 0)
     draw("traversals", "traversals from row 0", [&](const auto& path, const auto& title) {
@@ -65,7 +65,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
           path,
           evaluate::traverse(model, data, format,
                              evaluate::usual_traversal(model, wanted.traversals, seed)),
-          {format.shown_low(), format.shown_high()}, title);
+          report::showing_of(format, data), title);
     });
 }
 

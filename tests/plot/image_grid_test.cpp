@@ -1,56 +1,19 @@
 // The tests read the PNG back with cairo and check it pixel by pixel.
 #include "plot/image_grid.hpp"
 
-#include <cairo.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
 #include <array>
-#include <memory>
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "read_png.hpp"
 
 namespace vae_dist::plot {
 namespace {
 
 using ::testing::HasSubstr;
-using Rgb = std::array<int, 3>;
-
-constexpr Rgb kWhite{255, 255, 255};
-
-class Png {
- public:
-  explicit Png(const std::filesystem::path& path)
-      : surface_(cairo_image_surface_create_from_png(path.c_str()), cairo_surface_destroy) {
-    if (cairo_surface_status(surface_.get()) != CAIRO_STATUS_SUCCESS)
-      throw std::runtime_error("no PNG: " + path.string());
-  }
-
-  int width() const { return cairo_image_surface_get_width(surface_.get()); }
-  int height() const { return cairo_image_surface_get_height(surface_.get()); }
-
-  Rgb at(int x, int y) const {
-    const unsigned char* row = cairo_image_surface_get_data(surface_.get()) +
-                               y * cairo_image_surface_get_stride(surface_.get());
-    const std::uint32_t pixel = reinterpret_cast<const std::uint32_t*>(row)[x];
-    return {static_cast<int>(pixel >> 16 & 255), static_cast<int>(pixel >> 8 & 255),
-            static_cast<int>(pixel & 255)};
-  }
-
-  /// Returns whether there is ink anywhere in the rectangle.
-  bool has_ink(int left, int top, int right, int bottom) const {
-    for (int y = top; y < bottom; ++y) {
-      for (int x = left; x < right; ++x) {
-        if (at(x, y) != kWhite) return true;
-      }
-    }
-    return false;
-  }
-
- private:
-  std::unique_ptr<cairo_surface_t, void (*)(cairo_surface_t*)> surface_;
-};
 
 Picture plain(int height, int width, std::vector<std::uint8_t> colour) {
   Picture picture{height, width, static_cast<int>(colour.size()), {}};
@@ -81,12 +44,12 @@ TEST_F(ImageGrid, ShowsEveryPixelAsASquareOfItsOwnColour) {
   const Png png(path_);
   ASSERT_EQ(png.width(), 16 + 80 + 16);
   ASSERT_EQ(png.height(), 16 + 80 + 16);
-  EXPECT_EQ(png.at(16, 16), (Rgb{200, 0, 10}));
-  EXPECT_EQ(png.at(55, 50), (Rgb{200, 0, 10}));
-  EXPECT_EQ(png.at(56, 50), (Rgb{0, 0, 250}));
-  EXPECT_EQ(png.at(95, 95), (Rgb{0, 99, 250}));
-  EXPECT_EQ(png.at(94, 94), (Rgb{0, 99, 250}));
-  EXPECT_EQ(png.at(93, 95), (Rgb{0, 0, 250}));
+  EXPECT_EQ(png.at(16, 16), (Pixel{200, 0, 10}));
+  EXPECT_EQ(png.at(55, 50), (Pixel{200, 0, 10}));
+  EXPECT_EQ(png.at(56, 50), (Pixel{0, 0, 250}));
+  EXPECT_EQ(png.at(95, 95), (Pixel{0, 99, 250}));
+  EXPECT_EQ(png.at(94, 94), (Pixel{0, 99, 250}));
+  EXPECT_EQ(png.at(93, 95), (Pixel{0, 0, 250}));
 }
 
 TEST_F(ImageGrid, ShowsFourChannelsAsColoursOverAChequerboard) {
@@ -97,11 +60,11 @@ TEST_F(ImageGrid, ShowsFourChannelsAsColoursOverAChequerboard) {
   picture.pixels[3] = 51;  // a fifth
   write_image_grid(path_, std::vector{picture}, {});
   const Png png(path_);
-  EXPECT_EQ(png.at(16 + 20, 16 + 20), (Rgb{200, 100, 50}));
-  EXPECT_EQ(png.at(16, 16), (Rgb{244, 224, 214}));
-  EXPECT_EQ(png.at(16 + 45, 16 + 5), (Rgb{255, 255, 255}));
-  EXPECT_EQ(png.at(16 + 55, 16 + 5), (Rgb{204, 204, 204}));
-  EXPECT_EQ(png.at(16 + 45, 16 + 15), (Rgb{204, 204, 204}));
+  EXPECT_EQ(png.at(16 + 20, 16 + 20), (Pixel{200, 100, 50}));
+  EXPECT_EQ(png.at(16, 16), (Pixel{244, 224, 214}));
+  EXPECT_EQ(png.at(16 + 45, 16 + 5), (Pixel{255, 255, 255}));
+  EXPECT_EQ(png.at(16 + 55, 16 + 5), (Pixel{204, 204, 204}));
+  EXPECT_EQ(png.at(16 + 45, 16 + 15), (Pixel{204, 204, 204}));
 }
 
 TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
@@ -115,9 +78,9 @@ TEST_F(ImageGrid, ShowsAnyOtherNumberOfChannelsBesideEachOther) {
       {{0, 0, 10}, {27, 0, 20}, {54, 25, 30}, {0, 27, 40}, {52, 52, 50}}};
   for (const int left : {16, 16 + 84})
     for (const auto& [x, y, grey] : seen)
-      EXPECT_EQ(png.at(left + x, 16 + y), (Rgb{grey, grey, grey})) << x << ", " << y;
-  EXPECT_EQ(png.at(16 + 26, 16 + 3), (Rgb{217, 217, 217})) << "a line";
-  EXPECT_EQ(png.at(16 + 70, 16 + 40), (Rgb{217, 217, 217})) << "there is no sixth channel";
+      EXPECT_EQ(png.at(left + x, 16 + y), (Pixel{grey, grey, grey})) << x << ", " << y;
+  EXPECT_EQ(png.at(16 + 26, 16 + 3), (Pixel{217, 217, 217})) << "a line";
+  EXPECT_EQ(png.at(16 + 70, 16 + 40), (Pixel{217, 217, 217})) << "there is no sixth channel";
   for (const int channels : {2, 7, 200}) {
     std::vector<std::uint8_t> colour(static_cast<std::size_t>(channels), 77);
     EXPECT_NO_THROW(write_image_grid(path_, std::vector{plain(5, 3, colour)}, {})) << channels;
@@ -133,9 +96,9 @@ TEST_F(ImageGrid, ShrinksPicturesThatWouldMakeItTooLargeToDraw) {
   write_image_grid(path_, std::vector(8, wide), {});
   const Png png(path_);
   EXPECT_EQ(png.width(), 16 + 8 * 1667 + 7 * 4 + 16);
-  EXPECT_EQ(png.at(16, 16), (Rgb{110, 110, 110}));
-  EXPECT_EQ(png.at(16 + 1, 16), (Rgb{100, 100, 100}));
-  EXPECT_EQ(png.at(16 + 1666, 16), (Rgb{108, 108, 108}));
+  EXPECT_EQ(png.at(16, 16), (Pixel{110, 110, 110}));
+  EXPECT_EQ(png.at(16 + 1, 16), (Pixel{100, 100, 100}));
+  EXPECT_EQ(png.at(16 + 1666, 16), (Pixel{108, 108, 108}));
 }
 
 TEST_F(ImageGrid, FillsRowByRowAndLeavesTheRestOfTheLastRowWhite) {
@@ -147,10 +110,10 @@ TEST_F(ImageGrid, FillsRowByRowAndLeavesTheRestOfTheLastRowWhite) {
   const auto centre = [&](int column, int row) {
     return png.at(16 + column * 84 + 40, 16 + row * 84 + 40);
   };
-  EXPECT_EQ(centre(0, 0), (Rgb{0, 0, 0}));
-  EXPECT_EQ(centre(2, 0), (Rgb{20, 20, 20}));
-  EXPECT_EQ(centre(0, 1), (Rgb{30, 30, 30}));
-  EXPECT_EQ(centre(1, 1), (Rgb{40, 40, 40}));
+  EXPECT_EQ(centre(0, 0), (Pixel{0, 0, 0}));
+  EXPECT_EQ(centre(2, 0), (Pixel{20, 20, 20}));
+  EXPECT_EQ(centre(0, 1), (Pixel{30, 30, 30}));
+  EXPECT_EQ(centre(1, 1), (Pixel{40, 40, 40}));
   EXPECT_EQ(centre(2, 1), kWhite);
 }
 
@@ -185,11 +148,11 @@ TEST_F(ImageGrid, SetsBlocksOfRowsApartUnderTheirHeadings) {
   // A heading takes 20 pixels, a gap between blocks 12.
   ASSERT_EQ(png.height(), 16 + 20 + 84 + 84 + 12 + 20 + 80 + 16);
   EXPECT_TRUE(png.has_ink(16, 16, 100, 34)) << "first heading";
-  EXPECT_EQ(png.at(50, 36), (Rgb{0, 0, 0}));
-  EXPECT_EQ(png.at(50, 36 + 84 + 79), (Rgb{0, 0, 0}));
+  EXPECT_EQ(png.at(50, 36), (Pixel{0, 0, 0}));
+  EXPECT_EQ(png.at(50, 36 + 84 + 79), (Pixel{0, 0, 0}));
   EXPECT_FALSE(png.has_ink(16, 36 + 84 + 82, 100, 36 + 168 + 10)) << "the gap";
   EXPECT_TRUE(png.has_ink(16, 36 + 168 + 12, 100, 36 + 168 + 30)) << "second heading";
-  EXPECT_EQ(png.at(50, 36 + 168 + 32), (Rgb{0, 0, 0}));
+  EXPECT_EQ(png.at(50, 36 + 168 + 32), (Pixel{0, 0, 0}));
 }
 
 TEST_F(ImageGrid, MakesRoomForLongRowLabels) {
@@ -202,7 +165,7 @@ TEST_F(ImageGrid, MakesRoomForLongRowLabels) {
   const Png png(path_);
   const int left = png.width() - 16 - 7 * 88 + 4, top = png.height() - 16 - 2 * 88 + 4;
   EXPECT_GT(left, 100);
-  EXPECT_EQ(png.at(left, top), (Rgb{100, 100, 100}));
+  EXPECT_EQ(png.at(left, top), (Pixel{100, 100, 100}));
   EXPECT_FALSE(png.has_ink(0, 0, 15, png.height())) << "the left margin stays free";
   for (int column = 0; column < 7; ++column)
     EXPECT_TRUE(png.has_ink(left + column * 88 + 20, top - 20, left + column * 88 + 64, top - 2))

@@ -104,7 +104,7 @@ class AnyArrayRuns(runs.RunFolder):
                 self.program("reconstruct", "--checkpoint", f"runs/{kind}", "--rows", "0:24", "--out", f"{kind}_back.h5", "--overwrite", check=True)
                 self.program("sample", "--checkpoint", f"runs/{kind}", "--count", "5", "--out", f"{kind}_drawn.h5", "--overwrite", check=True)
                 self.program("interpolate", "--checkpoint", f"runs/{kind}", "--pairs", "0:1", "--out", f"{kind}_walk.h5", "--overwrite", check=True)
-                for verb in (["reconstruct", "--rows", "0:8"], ["sample"], ["traverse", "--row", "0"]):
+                for verb in (["reconstruct", "--rows", "0:8"], ["sample"], ["traverse", "--row", "0"], ["interpolate", "--pairs", "0:3"]):
                     self.program(verb[0], "--checkpoint", f"runs/{kind}", *verb[1:], "--out", f"{kind}.png", "--overwrite", check=True)
                 with h5py.File(self.folder / f"{kind}_back.h5") as file, h5py.File(self.folder / f"{kind}_drawn.h5") as drawn, h5py.File(self.folder / f"{kind}_walk.h5") as walk:
                     if shown is None:
