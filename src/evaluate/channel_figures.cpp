@@ -47,23 +47,31 @@ class ChannelMeter {
 
   // The sums of a block, and the extremes of its quantities.
   struct Sums {
-    at::Tensor squared_error, observed;  // [channels]
-    at::Tensor vrmse, judged;            // [channels]: the sum over `judged` samples
-    at::Tensor data_power, power;        // [channels, shells], of data and reconstructions
-    at::Tensor whole;                    // [channels]: samples without missing values
-    at::Tensor low, high;                // [quantities]
+    at::Tensor squared_error, observed;         // [channels]
+    at::Tensor vrmse, judged;                   // [channels]: the sum over `judged` samples
+    at::Tensor data_power, power, error_power;  // [channels, shells]: data, reconstructions, errors
+    at::Tensor whole;                           // [channels]: samples without missing values
+    at::Tensor low, high;                       // [quantities]
 
     std::vector<at::Tensor*> parts() {
-      return {&squared_error, &observed, &vrmse, &judged, &data_power, &power, &whole, &low, &high};
+      return {&squared_error, &observed,    &vrmse, &judged, &data_power,
+              &power,         &error_power, &whole, &low,    &high};
     }
   };
 
   Sums zeros() const {
     const auto of = [](at::IntArrayRef sizes) { return at::zeros(sizes, at::kDouble); };
-    const std::int64_t c = channels();
-    return {of({c}),           of({c}),           of({c}), of({c}),
-            of({c, shells()}), of({c, shells()}), of({c}), of({quantities()}),
-            of({quantities()})};
+    const std::int64_t c = channels(), k = shells(), q = quantities();
+    return {.squared_error = of({c}),
+            .observed = of({c}),
+            .vrmse = of({c}),
+            .judged = of({c}),
+            .data_power = of({c, k}),
+            .power = of({c, k}),
+            .error_power = of({c, k}),
+            .whole = of({c}),
+            .low = of({q}),
+            .high = of({q})};
   }
 
   // Block of `count` samples from sample `done` of those evaluated.
@@ -178,7 +186,11 @@ class ChannelMeter {
         return shells_->power(each).masked_fill_(missing.unsqueeze(2), 0).sum(0);
       };
       out.data_power.add_(sums_of(fields));
-      if (made.defined()) out.power.add_(sums_of(made.narrow(0, done, count)));
+      if (made.defined()) {
+        const at::Tensor got = made.narrow(0, done, count);
+        out.power.add_(sums_of(got));
+        out.error_power.add_(sums_of(got - fields));
+      }
       out.whole.add_(missing.logical_not().sum(0));
     }
   }
@@ -315,8 +327,10 @@ ChannelFigures channel_figures(model::LatentModel& model, const data::SampleData
     }
     if (meter.shells() > 0) {
       channel.power_of_data = doubles_of(sums.data_power[c] / sums.whole[c]);
-      if (meter.reconstructs())
+      if (meter.reconstructs()) {
         channel.power_of_reconstructions = doubles_of(sums.power[c] / sums.whole[c]);
+        channel.power_of_errors = doubles_of(sums.error_power[c] / sums.whole[c]);
+      }
     }
     channel.values = histograms(c);
     out.channels.push_back(std::move(channel));

@@ -36,9 +36,9 @@ struct ChannelFigures {
     std::optional<double> rmse, vrmse;  ///< of reconstructions from the posterior mean, the VRMSE
                                         ///< (channel_errors.hpp) as mean over samples. Absent
                                         ///< without an encoder; VRMSE needs space
-    /// By RadialShells, mean over samples. Empty for axes of at most 4 points and without space;
-    /// the latter is empty without an encoder, too.
-    std::vector<double> power_of_data, power_of_reconstructions;
+    /// By RadialShells, mean over samples; that of errors is of reconstruction - data. Empty for
+    /// axes of at most 4 points and without space; the last two also without an encoder.
+    std::vector<double> power_of_data, power_of_reconstructions, power_of_errors;
     ComparedHistograms values;
   };
   std::vector<Channel> channels;

@@ -22,11 +22,11 @@ std::vector<double> power_ratios(const ChannelFigures::Channel& channel) {
   return out;
 }
 
-// Returns 0, 1, 2, 4, 8, ... and the last shell.
+// Returns 1, 2, 4, 8, ... and the last shell.
 std::vector<std::size_t> shells_shown(std::size_t shells) {
-  std::vector<std::size_t> out = {0};
+  std::vector<std::size_t> out;
   for (std::size_t k = 1; k + 1 < shells; k *= 2) out.push_back(k);
-  if (shells > 1) out.push_back(shells - 1);
+  out.push_back(shells - 1);
   return out;
 }
 
@@ -107,6 +107,7 @@ nlohmann::ordered_json channels_json(const ChannelFigures& figures) {
     if (!channel.power_of_data.empty()) each["power_of_data"] = channel.power_of_data;
     if (!channel.power_of_reconstructions.empty()) {
       each["power_of_reconstructions"] = channel.power_of_reconstructions;
+      each["power_of_errors"] = channel.power_of_errors;
       each["power_ratio"] = power_ratios(channel);
     }
     each["values"] = histograms_json(channel.values);

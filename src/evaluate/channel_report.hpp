@@ -9,8 +9,8 @@
 namespace vae_dist::evaluate {
 
 /// Returns a table of errors and distributions, a line for each channel, and one of the power that
-/// reconstructions have of the data's, at wave numbers 0, 1, 2, 4, 8, ... Shows the first 12
-/// channels; columns of figures that do not exist are left out.
+/// reconstructions have of the data's, at wave numbers 1, 2, 4, 8, ... (that at 0 is the mean's).
+/// Shows the first 12 channels; columns of figures that do not exist are left out.
 std::string channel_tables(const ChannelFigures& figures);
 
 /// Returns all figures: `channels`, a list, and `totals`. What does not exist is left out.
