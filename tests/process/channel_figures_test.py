@@ -57,7 +57,7 @@ class ChannelFigures(runs.RunFolder):
     def check_histograms(self, figures, data, drawn, spaced=lambda x: x):
         edges = np.array(figures["edges"])
         self.assertEqual(len(edges), BINS + 1)
-        np.testing.assert_allclose(edges[[0, -1]], [data.min(), data.max()], rtol=1e-5)
+        np.testing.assert_allclose(edges[[0, -1]], [data.min(), data.max()], rtol=1e-5, atol=1e-6 * np.ptp(data))  # normalised values are float32
         np.testing.assert_allclose(np.diff(spaced(edges)), np.ptp(spaced(edges)) / BINS, rtol=1e-4)
         inner = edges.copy()
         inner[[0, -1]] += [-1e-5 * np.ptp(data), 1e-5 * np.ptp(data)]
@@ -92,13 +92,15 @@ class ChannelFigures(runs.RunFolder):
             self.assertLess(channel["values"]["separation_power_of_halves"], 0.01)
 
     def test_reconstructions_have_the_power_that_pca_leaves(self):
-        """With as many components. Where PCA keeps 90 % of the power, so does the model; above, its errors have no more power than PCA's, to 2 %."""
-        flat = lambda fields: ((fields - self.training.mean((0, 2, 3), keepdims=True)) / self.training.std((0, 2, 3), keepdims=True)).reshape(len(fields), -1)  # noqa: E731
-        training, held_out = flat(self.training), flat(self.data)
-        mean = training.mean(0)
-        directions = np.linalg.eigh(np.cov(training.T))[1][:, -LATENT:]
-        back = ((held_out - mean) @ directions @ directions.T + mean).reshape(self.data.shape) * self.training.std((0, 2, 3), keepdims=True) + self.training.mean((0, 2, 3), keepdims=True)
-        whole, kept, left = power(self.data), power(back), power(back - self.data)
+        """With as many components: where PCA keeps 90 % of the power, so does the model; above, its errors have no more power than PCA's, to 5 %. Its reconstructions have the power of the
+        known optimum's, which keeps the share 1 - sigma^2 / l of a component of variance l (the posterior mean of probabilistic PCA: Tipping, Bishop 1999, section 3.3), to 15 %."""
+        mean, deviation = self.training.mean((0, 2, 3), keepdims=True), self.training.std((0, 2, 3), keepdims=True)
+        training, held_out = (((fields - mean) / deviation).reshape(len(fields), -1) for fields in (self.training, self.data))
+        variances, directions = np.linalg.eigh(np.cov(training.T))
+        noise, variances, directions = variances[:-LATENT].mean(), variances[-LATENT:], directions[:, -LATENT:]
+        code = (held_out - training.mean(0)) @ directions
+        fields = lambda code: (code @ directions.T + training.mean(0)).reshape(self.data.shape) * deviation + mean  # noqa: E731
+        whole, kept, left, best = (power(each) for each in (self.data, fields(code), fields(code) - self.data, fields(code * (1 - noise / variances))))
         kept_shells = 0
         for c, channel in enumerate(self.evaluate("fields")[0]["channels"]):
             for k in range(1, SIZE // 2 + 1):
@@ -107,8 +109,9 @@ class ChannelFigures(runs.RunFolder):
                         kept_shells += 1
                         self.assertLess(abs(channel["power_ratio"][k] - 1), 0.1)
                     else:
-                        self.assertLess(channel["power_of_errors"][k], 1.02 * left[c, k])
-        self.assertGreater(kept_shells, 1)
+                        self.assertLess(channel["power_of_errors"][k], 1.05 * left[c, k])
+                    self.assertLess(abs(channel["power_of_reconstructions"][k] / best[c, k] - 1), 0.15)
+        self.assertGreater(kept_shells, 0)
         self.assertLess(kept_shells, SIZE)
 
     def test_vectors_have_histograms_of_their_values_and_totals(self):
@@ -126,7 +129,7 @@ class ChannelFigures(runs.RunFolder):
             self.assertNotIn("waves along a side", printed)
             channels = figures["channels"]
             self.assertEqual([channel["name"] for channel in channels], ["showers"] if values == 100 else [f"showers[{v}]" for v in range(7)])
-            back, = np.split(self.written("reconstruct", name, ["reconstructions"], "--rows", "0:96")[:, 0], 1)
+            back = self.written("reconstruct", name, ["reconstructions"], "--rows", "0:96")[:, 0]
             drawn = self.written("sample", name, ["samples"], "--count", 96, "--seed", "1265")[:, 0]
             groups = [slice(None)] if values == 100 else list(range(7))
             for channel, group in zip(channels, groups, strict=True):
