@@ -60,6 +60,7 @@ base::ExitCode compare(CompareOptions options, const comm::MpiWorld& world) {
     if (!options.out.empty()) output_kind(options.out);
     options.comparison.models = checkpoints_of(options);
     options.comparison.device = use_device(options.compute, world);
+    options.comparison.channel_figures = !options.json.empty();
   });
   const std::vector<inference::ComparedModel> models =
       inference::compare_models(options.comparison, world, *all_ranks);

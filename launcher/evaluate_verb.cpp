@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/utf8.hpp"
 #include "comm/agreement.hpp"
+#include "evaluate/channel_report.hpp"
 #include "inference/evaluated_data.hpp"
 #include "launcher/model_options.hpp"
 #include "launcher/verbs.hpp"
@@ -21,7 +22,7 @@ struct EvaluateOptions {
   ComputeOptions compute;
   std::optional<std::int64_t> importance_samples;
   std::int64_t coverage = 1000;
-  bool latent_statistics = false;
+  bool latent_statistics = false, channels = false;
 };
 
 base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::MpiWorld& world) {
@@ -53,11 +54,16 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
     result.latent_statistics =
         evaluate::latent_statistics(*trained.model, data.images, samples, how.format, how.block,
                                     trained.config.model.latent_dim, *all_ranks);
+  const bool show_channels = options.channels || evaluate::has_telling_channels(how.format);
+  if (show_channels || !options.json.empty())
+    result.channel_figures =
+        evaluate::channel_figures(*trained.model, data.images, how, *all_ranks);
 
   comm::agree_on_rank_0(*all_ranks, [&] {
     const evaluate::EvaluationSubject subject =
         inference::evaluation_subject(trained, resolved, data.images, samples);
     std::cout << evaluate::evaluation_table(subject, result);
+    if (show_channels) std::cout << evaluate::channel_tables(*result.channel_figures);
     if (!how.is_likelihood)
       std::cout << "  no ELBO, bits/dim or log p: bernoulli's negative logarithm of grey images is "
                    "a loss, but not a likelihood\n";
@@ -91,6 +97,10 @@ void add_evaluate_verb(CLI::App& app, VerbContext& context) {
       "--latent-statistics", options->latent_statistics,
       "Also mean and deviation of the code over these rows, by dimension and by channel: "
       "shift and scaling factor of a latent diffusion model");
+  verb->add_flag(
+      "--channels", options->channels,
+      "Also show each channel's errors, power and distribution, as is done anyway unless "
+      "the data are pictures in grey or colour");
   context.files.add_output(*verb, "--json", options->json, "Also write all figures to this file");
   add_compute_options(*verb, options->compute);
   verb->footer(

@@ -7,6 +7,7 @@
 
 #include "base/digits.hpp"
 #include "base/text.hpp"
+#include "evaluate/channel_report.hpp"
 #include "evaluate/collapse.hpp"
 
 namespace vae_dist::evaluate {
@@ -220,6 +221,7 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
                                 {"scaling_factor", code->scaling_factor()},
                                 {"channels", moments_json(code->channels)},
                                 {"dimensions", moments_json(code->dimensions)}};
+  if (result.channel_figures) out.update(channels_json(*result.channel_figures));
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "evaluate/channel_figures.hpp"
 #include "evaluate/evaluation.hpp"
 #include "evaluate/factor_scores.hpp"
 #include "evaluate/latent_statistics.hpp"
@@ -17,6 +18,7 @@ struct FullEvaluation {
   std::optional<SampleQuality> sample_quality;
   std::optional<FactorScores> factor_scores;
   std::optional<LatentStatistics> latent_statistics;  ///< only if asked for
+  std::optional<ChannelFigures> channel_figures;      ///< only if asked for
   std::string no_scores_because;  ///< why there are no scores although the data have factors
 };
 

@@ -120,6 +120,9 @@ ComparedModel compare_one(TrainedModel trained, const step::ResolvedObjective& r
   out.result = evaluate::evaluate_fully(*trained.model,
                                         objective::Objective(resolved.options, *trained.model),
                                         data.images, how, options.coverage_samples, all_ranks);
+  if (options.channel_figures)
+    out.result.channel_figures =
+        evaluate::channel_figures(*trained.model, data.images, how, all_ranks);
   out.subject = evaluation_subject(trained, resolved, data.images, samples);
   out.parameters = parameters_of(*trained.model);
   trained.model->to(c10::kCPU);

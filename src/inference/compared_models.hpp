@@ -23,6 +23,7 @@ struct ComparisonOptions {
   DataChoice data;                  ///< without a file, the first run's own data
   std::string rows;
   std::optional<std::int64_t> importance_samples;  ///< empty: as in each run's configuration
+  bool channel_figures = false;  ///< whether each gets FullEvaluation::channel_figures
   std::int64_t coverage_samples = 0;
   c10::Device device = c10::kCPU;
 };
