@@ -287,6 +287,21 @@ void DecodedRows::read_file(const ArrayFile& file, std::int64_t first, std::int6
                   out.subspan(static_cast<std::size_t>(row) * image_bytes(), image_bytes()));
     return;
   }
+  // Floats as they are delivered go straight to their place.
+  if (one && !masks_missing_ && file.first().number().is_float() && geometry_.is_identity() &&
+      type_ == PixelType::float32) {
+    file.first().read(first, count, out, buffers.decode);
+    for (std::int64_t row = 0; row < count; ++row) {
+      const std::span<const std::byte> stored =
+          out.subspan(static_cast<std::size_t>(row) * image_bytes(), image_bytes());
+      const std::span values(reinterpret_cast<const float*>(stored.data()),
+                             stored.size() / sizeof(float));
+      if (const auto bad = hdf5::first_not_finite(values))
+        refuse_not_finite(file.parts().front(), first + row, stored, *bad);
+      check_values(file, first + row, values);
+    }
+    return;
+  }
 
   const SpaceWindow whole = all_of(file.shape());
   read_stored(file, first, count, whole, buffers);
@@ -394,14 +409,7 @@ void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
     bad.reset();
     if (infinite != to.end()) bad = static_cast<std::size_t>(infinite - to.begin());
   }
-  if (bad) {
-    double value = 0;
-    hdf5::to_doubles(format, stored.subspan(*bad * format.bytes, format.bytes), {&value, 1});
-    throw base::Failure(base::text(
-        part.stored->dataset().where(), ": row ", row, " holds a value that is not a finite number",
-        std::isfinite(value) ? base::text(" in single precision: ", value) : "", " (value ", *bad,
-        " of the sample)"));
-  }
+  if (bad) refuse_not_finite(part, row, stored, *bad);
   if (alone) return;
   // The strides of the part's own axes in the whole sample.
   const SampleLayout own = part.axes.sample(), &all = first().layout();
@@ -414,6 +422,17 @@ void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
   const auto as_bytes = [](float* p) { return reinterpret_cast<std::byte*>(p); };
   hdf5::copy_box(sizes, sizeof(float), {as_bytes(to.data()), hdf5::c_strides(sizes)},
                  {as_bytes(buffers.values.data() + part.first_channel * channel_stride), strides});
+}
+
+void DecodedRows::refuse_not_finite(const ArrayFile::Part& part, std::int64_t row,
+                                    std::span<const std::byte> stored, std::size_t value) const {
+  const hdf5::StoredNumber& format = part.stored->number();
+  double number = 0;
+  hdf5::to_doubles(format, stored.subspan(value * format.bytes, format.bytes), {&number, 1});
+  throw base::Failure(base::text(
+      part.stored->dataset().where(), ": row ", row, " holds a value that is not a finite number",
+      std::isfinite(number) ? base::text(" in single precision: ", number) : "", " (value ", value,
+      " of the sample)"));
 }
 
 void DecodedRows::check_delivered(std::int64_t row, std::span<const std::byte> image) const {
@@ -437,8 +456,8 @@ void DecodedRows::check_bytes(const ArrayFile& file, std::int64_t row,
 // Checks only the part of the image that is kept: a border that is cropped away may hold anything.
 void DecodedRows::check_values(const ArrayFile& file, std::int64_t row,
                                std::span<const float> image) const {
+  if (limits_.allows_all_finite() || masks_missing_) return;
   ValueRange range;
-  if (masks_missing_) return;  // there are no limits then
   range.include(image);
   if (limits_.allows(range) && !limits_.missing) return;
   for (std::size_t i = 0; i < image.size(); ++i)

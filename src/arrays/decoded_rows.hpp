@@ -145,6 +145,8 @@ class DecodedRows {
                const SpaceWindow& window, RowBuffers& buffers) const;
   void place_part(const ArrayFile::Part& part, std::int64_t row, const SampleShape& shape,
                   std::span<const std::byte> stored, RowBuffers& buffers) const;
+  [[noreturn]] void refuse_not_finite(const ArrayFile::Part& part, std::int64_t row,
+                                      std::span<const std::byte> stored, std::size_t value) const;
   void check_values(const ArrayFile& file, std::int64_t row, std::span<const float> image) const;
   void check_entries(const ArrayFile& file, std::int64_t row,
                      std::span<const std::byte> packed) const;

@@ -1,6 +1,7 @@
 #include "arrays/value_scale.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.hpp"
@@ -21,13 +22,21 @@ void ValueRange::include(std::span<const std::byte> image, PixelType type) {
 }
 
 void ValueRange::include(std::span<const float> values) {
-  float low = least, high = largest;
-  for (const float value : values) {
-    low = value < low ? value : low;
-    high = value > high ? value : high;
-  }
-  least = low;
-  largest = high;
+  // Independent lanes, which the compiler turns into vector instructions.
+  constexpr std::size_t kLanes = 16;
+  std::array<float, kLanes> low, high;
+  low.fill(least);
+  high.fill(largest);
+  const auto take = [&](std::size_t lane, float value) {
+    low[lane] = value < low[lane] ? value : low[lane];
+    high[lane] = value > high[lane] ? value : high[lane];
+  };
+  const float* at = values.data();
+  for (std::size_t left = values.size() / kLanes; left > 0; --left, at += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, at[lane]);
+  for (; at < values.data() + values.size(); ++at) take(0, *at);
+  least = *std::min_element(low.begin(), low.end());
+  largest = *std::max_element(high.begin(), high.end());
 }
 
 double found_scale(const ValueRange& values, const hdf5::StoredNumber& number,

@@ -49,6 +49,10 @@ struct ValueLimits {
   bool allows(const ValueRange& values) const {
     return values.least >= least && values.largest <= largest;
   }
+  bool allows_all_finite() const {
+    return least == -std::numeric_limits<float>::infinity() &&
+           largest == std::numeric_limits<float>::infinity() && !missing;
+  }
   /// Returns whether every value of one byte is allowed.
   bool allows_all_bytes() const { return least <= 0 && largest >= 255 && !missing; }
 };

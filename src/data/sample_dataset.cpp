@@ -414,11 +414,9 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
   if (crops())
     return read_window(index, middle_window(whole_space(), store_->random_crop), out, epoch);
   if (in_memory()) return finish_window(decoded(index), index, {}, out, epoch);
-  if (finish().copies())
-    return store_->read(samples_.stored_index(index), std::as_writable_bytes(out));
-  std::vector<std::byte> image(store_->rows.image_bytes());
-  store_->read(samples_.stored_index(index), image);
-  finish().apply(image, epoch, index, out);
+  finish().in_place(
+      static_cast<std::size_t>(shape().values()), epoch, index, out,
+      [&](std::span<std::byte> image) { store_->read(samples_.stored_index(index), image); });
 }
 
 void SampleDataset::read_window(std::int64_t index, const arrays::SpaceWindow& window,
@@ -430,10 +428,10 @@ void SampleDataset::read_window(std::int64_t index, const arrays::SpaceWindow& w
     return finish_window(whole, index, window, out, epoch);
   }
   thread_local arrays::RowBuffers buffers;
-  std::vector<std::byte> part(static_cast<std::size_t>(shape().values()) *
-                              arrays::bytes_of(store_->rows.type()));
-  store_->rows.read_window(samples_.row(index), window, part, buffers);
-  finish().apply(part, epoch, index, out);
+  finish().in_place(static_cast<std::size_t>(shape().values()), epoch, index, out,
+                    [&](std::span<std::byte> part) {
+                      store_->rows.read_window(samples_.row(index), window, part, buffers);
+                    });
 }
 
 void SampleDataset::finish_window(std::span<const std::byte> decoded, std::int64_t index,
@@ -441,9 +439,8 @@ void SampleDataset::finish_window(std::span<const std::byte> decoded, std::int64
                                   std::int64_t epoch) const {
   const arrays::DecodedRows& rows = store_->rows;
   if (rows.packs()) {
-    std::vector<std::byte> whole(rows.image_bytes());
-    rows.unpack(decoded, whole);
-    return finish().apply(whole, epoch, index, out);
+    return finish().in_place(static_cast<std::size_t>(shape().values()), epoch, index, out,
+                             [&](std::span<std::byte> whole) { rows.unpack(decoded, whole); });
   }
   if (!crops()) return finish().apply(decoded, epoch, index, out);
   const std::size_t bytes = arrays::bytes_of(rows.type());
@@ -451,11 +448,13 @@ void SampleDataset::finish_window(std::span<const std::byte> decoded, std::int64
   const std::vector<std::int64_t> whole = hdf5::c_strides(layout().sizes(rows.shape()));
   std::int64_t begin = 0;
   for (std::size_t axis = 0; axis < whole.size(); ++axis) begin += along.first[axis] * whole[axis];
-  std::vector<std::byte> part(static_cast<std::size_t>(shape().values()) * bytes);
-  hdf5::copy_box(along.size, bytes,
-                 {decoded.data() + static_cast<std::size_t>(begin) * bytes, whole},
-                 {part.data(), hdf5::c_strides(along.size)});
-  finish().apply(part, epoch, index, out);
+  finish().in_place(static_cast<std::size_t>(shape().values()), epoch, index, out,
+                    [&](std::span<std::byte> part) {
+                      hdf5::copy_box(
+                          along.size, bytes,
+                          {decoded.data() + static_cast<std::size_t>(begin) * bytes, whole},
+                          {part.data(), hdf5::c_strides(along.size)});
+                    });
 }
 
 void SampleDataset::cache(comm::CpuCommunicator& node, comm::CpuCommunicator& all,

@@ -7,7 +7,6 @@
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
-#include "base/require_bytes.hpp"
 
 namespace vae_dist::data {
 

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "arrays/sample_layout.hpp"
+#include "base/require_bytes.hpp"
 
 namespace vae_dist::data {
 
@@ -41,6 +43,21 @@ class SampleFinish {
   /// of type() for each value of `image`.
   void apply(std::span<const std::byte> image, std::int64_t epoch, std::int64_t sample,
              std::span<std::uint8_t> out) const;
+
+  /// Does the same for a sample of so many values that read(image) writes. If nothing is left to do
+  /// then, it is written to `out`.
+  template <typename Read>
+  void in_place(std::size_t values, std::int64_t epoch, std::int64_t sample,
+                std::span<std::uint8_t> out, Read read) const {
+    if (copies()) {
+      base::require_bytes("SampleFinish::in_place", out.size(), values * bytes_of(type_));
+      return read(std::as_writable_bytes(out));
+    }
+    thread_local std::vector<std::byte> image;
+    image.resize(values * bytes_of(type_));
+    read(std::span<std::byte>(image));
+    apply(image, epoch, sample, out);
+  }
 
  private:
   FinishOptions options_;

@@ -77,7 +77,7 @@ class ChannelMeter {
   // Block of `count` samples from sample `done` of those evaluated.
   Sums measure(std::int64_t done, std::int64_t count) const {
     const model::Sample batch = read(done, count);
-    const at::Tensor data = in_file_units(batch.x);
+    const at::Tensor data = in_file_units(known(batch));
     Sums out = zeros();
     extremes(data, out);
     at::Tensor made;
@@ -103,7 +103,7 @@ class ChannelMeter {
     model::Sample given = batch;
     given.x = at::Tensor();
     const at::Tensor z = keyed_noise(model_, base::Purpose::prior, options_.seed, done, count);
-    const std::vector<at::Tensor> data = quantities_of(in_file_units(batch.x)),
+    const std::vector<at::Tensor> data = quantities_of(in_file_units(known(batch))),
                                   drawn =
                                       quantities_of(in_file_units(model_.likelihood().mean_image(
                                           model_.decode(z, given), given)));
@@ -128,6 +128,13 @@ class ChannelMeter {
  private:
   model::Sample read(std::int64_t done, std::int64_t count) const {
     return read_batch(dataset_, options_.first + done, count, options_.format);
+  }
+
+  // Returns x with NaN where it is missing.
+  static at::Tensor known(const model::Sample& batch) {
+    return batch.observed.defined()
+               ? batch.x.masked_fill(batch.observed.eq(0), std::numeric_limits<double>::quiet_NaN())
+               : batch.x;
   }
 
   // Returns x, [B, C, space...] in the model's range, in the file's units: float64 on the CPU.

@@ -14,11 +14,46 @@ namespace {
 
 constexpr std::size_t kChecksumBytes = 4;
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+constexpr std::size_t kLane = 16;
+using Lane = unsigned char __attribute__((vector_size(kLane)));
+
+// Turns the planes of 16 elements into these elements, one after another: a plane of the first half
+// and its counterpart of the second half are interleaved byte by byte, until all are.
+template <std::size_t kPlanes>
+void interleave(Lane* planes) {
+  for (std::size_t level = 1; level < kPlanes; level *= 2) {
+    Lane mixed[kPlanes];
+    for (std::size_t i = 0; i < kPlanes / 2; ++i) {
+      const Lane first = planes[i], second = planes[i + kPlanes / 2];
+      mixed[2 * i] = __builtin_shufflevector(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                             21, 6, 22, 7, 23);
+      mixed[2 * i + 1] = __builtin_shufflevector(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                 28, 13, 29, 14, 30, 15, 31);
+    }
+    std::copy(mixed, mixed + kPlanes, planes);
+  }
+}
+#endif
+#endif
+
 // Byte plane b of the stored bytes holds byte b of every element. Trailing bytes that do not fill
 // an element are stored unchanged.
 template <std::size_t kBytes>
 void unshuffle_elements(const std::byte* stored, std::size_t count, std::byte* out) {
-  for (std::size_t i = 0; i < count; ++i)
+  std::size_t i = 0;
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+  for (; i + kLane <= count; i += kLane) {
+    Lane planes[kBytes];
+    for (std::size_t b = 0; b < kBytes; ++b) std::memcpy(&planes[b], stored + b * count + i, kLane);
+    interleave<kBytes>(planes);
+    std::memcpy(out + i * kBytes, planes, sizeof planes);
+  }
+#endif
+#endif
+  for (; i < count; ++i)
     for (std::size_t b = 0; b < kBytes; ++b) out[i * kBytes + b] = stored[b * count + i];
 }
 

@@ -1,5 +1,6 @@
 #include "hdf5/stored_number.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -96,7 +97,32 @@ std::optional<std::size_t> to_values(const StoredNumber& number, std::span<const
 
 std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored,
                                      std::span<float> out) {
+  if (number.is_float()) {
+    std::memcpy(out.data(), stored.data(), stored.size());
+    return first_not_finite(out);
+  }
   return to_values(number, stored, out);
+}
+
+std::optional<std::size_t> first_not_finite(std::span<const float> values) {
+  // Blocks of a fixed length, which the compiler turns into vector instructions.
+  constexpr std::size_t kBlock = 64;
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  const auto is_bad = [](float value) {
+    return (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent;
+  };
+  for (std::size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const std::size_t size = std::min(kBlock, values.size() - begin);
+    const float* const block = values.data() + begin;
+    if (size == kBlock) {
+      std::uint32_t bad = 0;
+      for (std::size_t i = 0; i < kBlock; ++i) bad |= is_bad(block[i]) ? 1U : 0U;
+      if (bad == 0) continue;
+    }
+    for (std::size_t i = 0; i < size; ++i)
+      if (is_bad(block[i])) return begin + i;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::size_t> to_integers(const StoredNumber& number,

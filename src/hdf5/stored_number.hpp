@@ -15,6 +15,8 @@ struct StoredNumber {
   bool big_endian = false;
 
   bool is_byte() const { return kind == Kind::unsigned_integer && bytes == 1; }
+  /// Returns whether the stored bytes are those of a float in memory.
+  bool is_float() const { return kind == Kind::ieee_float && bytes == 4 && !big_endian; }
   bool operator==(const StoredNumber&) const = default;
 };
 
@@ -23,6 +25,9 @@ struct StoredNumber {
 /// number.bytes.
 std::optional<std::size_t> to_floats(const StoredNumber& number, std::span<const std::byte> stored,
                                      std::span<float> out);
+
+/// Returns the index of the first value that is not finite, if any.
+std::optional<std::size_t> first_not_finite(std::span<const float> values);
 
 /// Converts `stored` to integers exactly. Unsigned values above 2^63 - 1 wrap around, so distinct
 /// numbers stay distinct. Returns the index of the first value that is not a whole number, if any.

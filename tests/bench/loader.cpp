@@ -2,17 +2,24 @@
 // loader.py, which generates the files and compares with h5py.
 //   bench_loader CHUNKED.h5 CONTIGUOUS.h5
 // Prints the median images per second, one line each: name and number.
+//   bench_loader array FILE.h5 THREADS
+// Reads shuffled batches of a dataset of floats (16 MiB each, or all samples) by the loader with so
+// many reader threads, and inflates and copies the same chunks by libdeflate alone in as many
+// threads, in turns. Prints the median MB/s of decoded values of each, and the least and the
+// largest ratio of a turn. Pin it to as many cores (taskset).
 #include <fcntl.h>
 #include <libdeflate.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
 
 #include "base/clock.hpp"
+#include "base/thread_team.hpp"
 #include "data/chunk_ring.hpp"
 #include "data/prefetching_loader.hpp"
 
@@ -36,25 +43,30 @@ void forget_pages(const std::string& file) {
   ::close(descriptor);
 }
 
-// Reads an epoch of batches with a run's loader, without noise, after `before` other epochs.
-// Returns its seconds.
-double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
-                  std::int64_t before = 1) {
+// Reads epochs of batches with a run's loader, without noise, after `before` other epochs. Returns
+// their seconds.
+double read_epochs(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
+                   std::int64_t batch, std::int64_t epochs, std::int64_t before = 1) {
   const auto self = comm::make_self_communicator();
   data::BatchPlan plan;
   plan.seed = 1;
-  plan.global_batch = plan.count = kBatch;
+  plan.global_batch = plan.count = batch;
   plan.window_chunks = window;
   std::unique_ptr<data::ChunkRing> ring;
   if (!dataset.in_memory())
     ring = std::make_unique<data::ChunkRing>(
         dataset, data::ChunkRing::Options{.order = plan, .threads = threads}, *self, *self);
   data::PrefetchingLoader loader(dataset, plan, {}, {3, std::move(ring)});
-  const std::int64_t steps = dataset.size() / kBatch;
+  const std::int64_t steps = dataset.size() / batch;
   for (std::int64_t step = 0; step < before * steps; ++step) loader.next();
   const base::Stopwatch watch;
-  for (std::int64_t step = 0; step < steps; ++step) loader.next();
+  for (std::int64_t step = 0; step < epochs * steps; ++step) loader.next();
   return watch.elapsed().count();
+}
+
+double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
+                  std::int64_t before = 1) {
+  return read_epochs(dataset, window, threads, kBatch, 1, before);
 }
 
 template <typename Action>
@@ -71,38 +83,95 @@ void decode_to_memory(const std::string& file, std::int64_t threads) {
 }
 
 // The upper limit: the stored chunks in memory, inflated by libdeflate alone, and the result copied
-// once.
+// once, to the place behind the last one in a batch of `batch_bytes`. A byte shuffle, if there is
+// one, is not undone.
 class Limit {
  public:
-  explicit Limit(const hdf5::Hdf5Dataset& dataset) : rows_(dataset.chunk()[0]) {
-    hdf5::StoredChunk chunk;
-    for (std::int64_t row = 0; row < dataset.shape()[0]; row += rows_) {
-      dataset.read_chunk(std::vector<std::int64_t>{row, 0, 0, 0}, chunk);
-      chunks_.push_back(chunk.bytes);
+  Limit(const hdf5::Hdf5Dataset& dataset, std::size_t batch_bytes)
+      : decoded_bytes_(dataset.number()->bytes), batch_bytes_(batch_bytes) {
+    const auto &shape = dataset.shape(), &chunk = dataset.chunk();
+    for (const std::int64_t size : chunk) decoded_bytes_ *= static_cast<std::size_t>(size);
+    std::vector<std::int64_t> corner(chunk.size(), 0);
+    while (corner[0] < shape[0]) {
+      hdf5::StoredChunk stored;
+      dataset.read_chunk(corner, stored);
+      chunks_.push_back(std::move(stored.bytes));
+      for (std::size_t axis = chunk.size(); axis-- > 0;) {
+        corner[axis] += chunk[axis];
+        if (corner[axis] < shape[axis] || axis == 0) break;
+        corner[axis] = 0;
+      }
     }
-    decoded_.resize(static_cast<std::size_t>(rows_ * dataset.shape()[1] * dataset.shape()[2] *
-                                             dataset.shape()[3]));
-    copied_.resize(decoded_.size());
   }
-  void run() {
-    libdeflate_decompressor* const decompressor = libdeflate_alloc_decompressor();
-    for (const auto& chunk : chunks_) {
-      libdeflate_zlib_decompress(decompressor, chunk.data(), chunk.size(), decoded_.data(),
-                                 decoded_.size(), nullptr);
-      std::memcpy(copied_.data(), decoded_.data(), decoded_.size());
-    }
-    libdeflate_free_decompressor(decompressor);
+
+  void run(int threads = 1) {
+    base::ThreadTeam(threads).divide(
+        static_cast<std::int64_t>(chunks_.size()), [&](std::int64_t first, std::int64_t last) {
+          thread_local std::vector<std::byte> decoded, copied;
+          decoded.resize(decoded_bytes_);
+          copied.resize(std::max(batch_bytes_, decoded_bytes_));
+          std::size_t at = 0;
+          libdeflate_decompressor* const decompressor = libdeflate_alloc_decompressor();
+          for (std::int64_t i = first; i < last; ++i) {
+            const auto& chunk = chunks_[static_cast<std::size_t>(i)];
+            if (libdeflate_zlib_decompress(decompressor, chunk.data(), chunk.size(), decoded.data(),
+                                           decoded.size(), nullptr) != LIBDEFLATE_SUCCESS)
+              std::abort();
+            if (at + decoded.size() > copied.size()) at = 0;
+            std::memcpy(copied.data() + at, decoded.data(), decoded.size());
+            at += decoded.size();
+          }
+          libdeflate_free_decompressor(decompressor);
+        });
   }
 
  private:
-  std::int64_t rows_;
+  std::size_t decoded_bytes_, batch_bytes_;
   std::vector<std::vector<std::byte>> chunks_;
-  std::vector<std::byte> decoded_, copied_;
 };
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+int compare_array(const std::string& file, int threads) {
+  constexpr std::int64_t kBatchBytes = std::int64_t{16} << 20, kWindowBytes = 4 * kBatchBytes;
+  constexpr std::int64_t kEpochs = 3;
+  data::SampleSource source;
+  source.files = {file};
+  source.datasets = {"x"};
+  source.layout = hdf5::Hdf5File::open(file).dataset("x").shape().size() == 5 ? "NCDHW" : "NV";
+  source.plain = true;
+  const data::SampleDataset dataset = data::SampleDataset::open(source);
+  const auto sample = static_cast<std::int64_t>(dataset.image_bytes());
+  const std::int64_t batch = std::clamp<std::int64_t>(kBatchBytes / sample, 1, dataset.size()),
+                     window = std::max<std::int64_t>(
+                         2, kWindowBytes / (sample * dataset.chunks().regular_size())),
+                     read = dataset.size() / batch * batch;
+  Limit limit(dataset.stored(), static_cast<std::size_t>(batch * sample));
+  std::vector<double> ours, alone, ratios;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    ours.push_back(static_cast<double>(read * sample) / 1e6 /
+                   (read_epochs(dataset, window, threads, batch, kEpochs) / kEpochs));
+    alone.push_back(static_cast<double>(dataset.size() * sample) / 1e6 /
+                    (timed([&] {
+                       for (int i = 0; i < kEpochs; ++i) limit.run(threads);
+                     }) /
+                     kEpochs));
+    ratios.push_back(ours.back() / alone.back());
+  }
+  const auto [least, largest] = std::minmax_element(ratios.begin(), ratios.end());
+  std::printf("stream %.0f\nlibdeflate_and_copy %.0f\nratio %.3f\nleast %.3f\nlargest %.3f\n",
+              median(ours), median(alone), median(ratios), *least, *largest);
+  return 0;
+}
 
 }  // namespace
 
 int main(int, char** argv) {
+  if (std::string(argv[1]) == "array") return compare_array(argv[2], std::atoi(argv[3]));
   const std::string chunked = argv[1], contiguous = argv[2];
   const data::SampleDataset stream = data::SampleDataset::open(source_of(chunked)),
                             flat = data::SampleDataset::open(source_of(contiguous));
@@ -112,7 +181,7 @@ int main(int, char** argv) {
   std::vector<std::uint8_t> whole(static_cast<std::size_t>(stream.size()) * stream.image_bytes()),
       copy(whole.size()), fresh;
   std::vector<std::byte> rows(whole.size());
-  Limit limit(stream.stored());
+  Limit limit(stream.stored(), kBatch * stream.image_bytes());
   arrays::RowBuffers buffers;
 
   const std::vector<std::pair<const char*, std::function<double()>>> ways = {
@@ -153,9 +222,5 @@ int main(int, char** argv) {
     rates["cold_stream_first_epoch_1_thread"].push_back(
         images / timed([&] { read_epoch(stream, 85, 1, 0); }));
   }
-  for (auto& [name, values] : rates) {
-    std::nth_element(values.begin(),
-                     values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    std::printf("%s %.0f\n", name.c_str(), values[values.size() / 2]);
-  }
+  for (const auto& [name, values] : rates) std::printf("%s %.0f\n", name.c_str(), median(values));
 }
