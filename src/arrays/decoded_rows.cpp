@@ -356,6 +356,12 @@ bool DecodedRows::reads_windows() const {
          });
 }
 
+bool DecodedRows::rows_lie_alone() const {
+  return !packs() && geometry_.is_identity() &&
+         std::all_of(opened_.begin(), opened_.end(),
+                     [](const Opened& file) { return file.arrays->blocks().longest() == 1; });
+}
+
 // The stored rows of each dataset lie one behind the other in buffers.stored.
 void DecodedRows::read_stored(const ArrayFile& file, std::int64_t first, std::int64_t count,
                               const SpaceWindow& window, RowBuffers& buffers) const {

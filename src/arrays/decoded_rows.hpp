@@ -124,6 +124,9 @@ class DecodedRows {
                    RowBuffers& buffers) const;
   /// Returns whether read_window() need not read or decode whole rows.
   bool reads_windows() const;
+  /// Returns whether rows are delivered without geometry, and none shares what is decoded at once
+  /// (chunks, or the block of a contiguous dataset) with another row.
+  bool rows_lie_alone() const;
 
   /// Throws Failure as read() does, for a row delivered without geometry before limits were known.
   void check_delivered(std::int64_t row, std::span<const std::byte> image) const;

@@ -373,7 +373,9 @@ bool SampleDataset::crops() const { return !store_->random_crop.empty(); }
 const std::vector<std::int64_t>& SampleDataset::whole_space() const {
   return store_->rows.shape().space;
 }
-bool SampleDataset::reads_windows() const { return crops() && store_->rows.reads_windows(); }
+bool SampleDataset::reads_windows() const {
+  return crops() ? store_->rows.reads_windows() : store_->rows.rows_lie_alone();
+}
 const arrays::SampleLayout& SampleDataset::layout() const { return store_->rows.layout(); }
 arrays::PixelType SampleDataset::type() const { return finish().type(); }
 double SampleDataset::scale() const { return finish().scale(); }
@@ -414,9 +416,13 @@ void SampleDataset::read(std::int64_t index, std::span<std::uint8_t> out,
   if (crops())
     return read_window(index, middle_window(whole_space(), store_->random_crop), out, epoch);
   if (in_memory()) return finish_window(decoded(index), index, {}, out, epoch);
-  finish().in_place(
-      static_cast<std::size_t>(shape().values()), epoch, index, out,
-      [&](std::span<std::byte> image) { store_->read(samples_.stored_index(index), image); });
+  finish().in_place(static_cast<std::size_t>(shape().values()), epoch, index, out,
+                    [&](std::span<std::byte> image) {
+                      if (!reads_windows())
+                        return store_->read(samples_.stored_index(index), image);
+                      thread_local arrays::RowBuffers buffers;
+                      store_->rows.read(samples_.row(index), 1, image, buffers);
+                    });
 }
 
 void SampleDataset::read_window(std::int64_t index, const arrays::SpaceWindow& window,

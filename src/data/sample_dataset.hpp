@@ -96,7 +96,9 @@ class SampleDataset {
   bool crops() const;
   /// The space of whole samples.
   const std::vector<std::int64_t>& whole_space() const;
-  /// Whether a window can be read without reading its whole sample. Then streaming reads windows.
+  /// Whether a window can be read without reading its whole sample or, of samples that are not
+  /// cropped, a sample without reading any other. Then streaming reads what a batch needs to its
+  /// place in the batch, by any number of threads.
   bool reads_windows() const;
   /// Does the same as read() for this window of the sample.
   void read_window(std::int64_t index, const arrays::SpaceWindow& window,

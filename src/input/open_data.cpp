@@ -148,7 +148,8 @@ void choose_order(config::Config& config, RunData& data, bool whole, std::uint64
                   const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks) {
   config::DataConfig& keys = config.data;
   const bool decides = keys.order == config::Order::automatic;
-  // Where every window is read by itself, there is nothing to gain from an order of chunks.
+  // Where every sample, or window, is read by itself, there is nothing to gain from an order of
+  // chunks.
   const bool windows = !whole && data.train.reads_windows();
   if (decides) keys.order = whole || windows ? config::Order::global : config::Order::sections;
   std::string why = decides && whole ? base::text("all images (", bytes_text(whole_bytes),

@@ -41,7 +41,7 @@ std::shared_ptr<data::DecodedSource> decoded_source(const BatchSource& source, s
 // A GPU finishes a batch faster than one host thread makes the next one. On the CPU, the cores are
 // needed for the model.
 int maker_threads(const BatchSource& source) {
-  // Where windows of samples are read as the batch is made, reading takes the time.
+  // Where samples, or windows of them, are read as the batch is made, reading takes the time.
   const bool reads = source.train.reads_windows() && !source.train.in_memory();
   return source.device.is_cpu() && !reads
              ? 1

@@ -53,8 +53,15 @@ namespace {
 // this.
 constexpr base::Seconds kTimeToPush{2};
 
-// The variance of the training images is estimated from at most this many.
-constexpr std::int64_t kImagesLookedAt = 2000;
+// The variance of the training images is estimated from at most this many, all held at once: of
+// large ones fewer.
+constexpr std::int64_t kImagesLookedAt = 2000, kFewestLookedAt = 16,
+                       kBytesLookedAt = std::int64_t{128} << 20;
+
+std::int64_t images_looked_at(const data::SampleDataset& dataset) {
+  const std::int64_t bytes = dataset.shape().values() * static_cast<std::int64_t>(sizeof(float));
+  return std::clamp(kBytesLookedAt / bytes, kFewestLookedAt, kImagesLookedAt);
+}
 
 // `survives`: a failure has come, after which another rank of this start may take the lock.
 run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world,
@@ -166,7 +173,7 @@ void print_start(const config::Config& config, const run::PreparedRun& run,
                    run.device, run.objective,  run.rates};
   facts.parameters = learner.parameter_count();
   facts.top_variance =
-      evaluate::top_variance(run.data.train, kImagesLookedAt,
+      evaluate::top_variance(run.data.train, images_looked_at(run.data.train),
                              input::input_format(config, run.data.train, run.device.device));
   facts.first_step = first_step;
   facts.ranks_rounding = rounding;
@@ -443,7 +450,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
                      .watchdog = failure.watchdog(),
                      .ranks = {.all = *all_ranks, .flags = *flags, .node = *run.data.node}},
                     setup.state);
-  base::give_back_freed_memory();  // start-up has held kImagesLookedAt images at once
+  base::give_back_freed_memory();  // start-up has held up to kBytesLookedAt of images at once
   const StartIdentity identity = identify_start(setup, job, *all_ranks);
   const run::SavingTimes times = run::saving_times(
       learner.state_bytes(), run::read_checkpoint_time(directory.checkpoint_time()),

@@ -5,10 +5,12 @@
 //   bench_loader array FILE.h5 THREADS
 // Reads shuffled batches of a dataset of floats (16 MiB each, or all samples) by the loader with so
 // many reader threads, and inflates and copies the same chunks by libdeflate alone in as many
-// threads, in turns. Prints the median MB/s of decoded values of each, and the least and the
-// largest ratio of a turn. Pin it to as many cores (taskset).
+// threads, in turns. Prints MB of decoded values a second of each, and their ratio: median, least
+// and largest of the turns; "of_cpu": a second of processor time. Pin it to as many cores
+// (taskset).
 #include <fcntl.h>
 #include <libdeflate.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +39,31 @@ data::SampleSource source_of(const std::string& file) {
   return source;
 }
 
+// By the clock, and of processor time in all threads, which other work on the machine hardly
+// changes.
+struct Spent {
+  double seconds, cpu_seconds;
+};
+
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+template <typename Action>
+Spent spent(Action action) {
+  const base::Stopwatch watch;
+  const double before = cpu_seconds();
+  action();
+  return {watch.elapsed().count(), cpu_seconds() - before};
+}
+
+template <typename Action>
+double timed(Action action) {
+  return spent(action).seconds;
+}
+
 void forget_pages(const std::string& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY);
   ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
@@ -44,36 +71,32 @@ void forget_pages(const std::string& file) {
 }
 
 // Reads epochs of batches with a run's loader, without noise, after `before` other epochs. Returns
-// their seconds.
-double read_epochs(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
-                   std::int64_t batch, std::int64_t epochs, std::int64_t before = 1) {
+// what they took.
+Spent read_epochs(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
+                  std::int64_t batch, std::int64_t epochs, std::int64_t before = 1) {
   const auto self = comm::make_self_communicator();
   data::BatchPlan plan;
   plan.seed = 1;
   plan.global_batch = plan.count = batch;
   plan.window_chunks = window;
   std::unique_ptr<data::ChunkRing> ring;
-  if (!dataset.in_memory())
+  const bool direct = dataset.reads_windows();  // as training does it
+  if (!dataset.in_memory() && !direct)
     ring = std::make_unique<data::ChunkRing>(
         dataset, data::ChunkRing::Options{.order = plan, .threads = threads}, *self, *self);
-  data::PrefetchingLoader loader(dataset, plan, {}, {3, std::move(ring)});
+  data::PrefetchingLoader loader(
+      dataset, plan, {},
+      {3, std::move(ring), data::plain_batch_memory(), direct ? static_cast<int>(threads) : 1});
   const std::int64_t steps = dataset.size() / batch;
   for (std::int64_t step = 0; step < before * steps; ++step) loader.next();
-  const base::Stopwatch watch;
-  for (std::int64_t step = 0; step < epochs * steps; ++step) loader.next();
-  return watch.elapsed().count();
+  return spent([&] {
+    for (std::int64_t step = 0; step < epochs * steps; ++step) loader.next();
+  });
 }
 
 double read_epoch(const data::SampleDataset& dataset, std::int64_t window, std::int64_t threads,
                   std::int64_t before = 1) {
-  return read_epochs(dataset, window, threads, kBatch, 1, before);
-}
-
-template <typename Action>
-double timed(Action action) {
-  const base::Stopwatch watch;
-  action();
-  return watch.elapsed().count();
+  return read_epochs(dataset, window, threads, kBatch, 1, before).seconds;
 }
 
 void decode_to_memory(const std::string& file, std::int64_t threads) {
@@ -151,20 +174,24 @@ int compare_array(const std::string& file, int threads) {
                          2, kWindowBytes / (sample * dataset.chunks().regular_size())),
                      read = dataset.size() / batch * batch;
   Limit limit(dataset.stored(), static_cast<std::size_t>(batch * sample));
-  std::vector<double> ours, alone, ratios;
+  std::map<std::string, std::vector<double>> rates;
+  const auto record = [&](const std::string& name, std::int64_t samples, Spent spent) {
+    const double megabytes = static_cast<double>(kEpochs * samples * sample) / 1e6;
+    rates[name].push_back(megabytes / spent.seconds);
+    rates[name + "_of_cpu"].push_back(megabytes / spent.cpu_seconds);
+  };
   for (int turn = 0; turn < kTurns; ++turn) {
-    ours.push_back(static_cast<double>(read * sample) / 1e6 /
-                   (read_epochs(dataset, window, threads, batch, kEpochs) / kEpochs));
-    alone.push_back(static_cast<double>(dataset.size() * sample) / 1e6 /
-                    (timed([&] {
-                       for (int i = 0; i < kEpochs; ++i) limit.run(threads);
-                     }) /
-                     kEpochs));
-    ratios.push_back(ours.back() / alone.back());
+    record("stream", read, read_epochs(dataset, window, threads, batch, kEpochs));
+    record("alone", dataset.size(), spent([&] {
+             for (int i = 0; i < kEpochs; ++i) limit.run(threads);
+           }));
+    for (const std::string what : {"", "_of_cpu"})
+      rates["ratio" + what].push_back(rates["stream" + what].back() / rates["alone" + what].back());
   }
-  const auto [least, largest] = std::minmax_element(ratios.begin(), ratios.end());
-  std::printf("stream %.0f\nlibdeflate_and_copy %.0f\nratio %.3f\nleast %.3f\nlargest %.3f\n",
-              median(ours), median(alone), median(ratios), *least, *largest);
+  for (const auto& [name, values] : rates) {
+    const auto [least, largest] = std::minmax_element(values.begin(), values.end());
+    std::printf("%s %.3f %.3f %.3f\n", name.c_str(), median(values), *least, *largest);
+  }
   return 0;
 }
 

@@ -97,9 +97,11 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"{name}: {os.path.getsize(file) / (4 * count * np.prod(shape)):.3f} of the bytes are stored", flush=True)
         for cores in (1, 2):
             pinned = ["taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))[-cores:]))]
-            said = dict(line.split() for line in subprocess.run([*pinned, bench, "array", file, str(cores)], check=True, capture_output=True, text=True).stdout.splitlines())
-            print(f"  {cores} cores: {float(said['stream']):8,.0f} MB/s, libdeflate and memcpy {float(said['libdeflate_and_copy']):8,.0f}, ratio {said['ratio']} "
-                  f"({said['least']} to {said['largest']})", flush=True)
+            lines = subprocess.run([*pinned, bench, "array", file, str(cores)], check=True, capture_output=True, text=True).stdout.splitlines()
+            said = {line.split()[0]: [float(word) for word in line.split()[1:]] for line in lines}
+            for what, text in (("", ""), ("_of_cpu", " of processor time")):
+                print(f"  {cores} cores{text}: {said['stream' + what][0]:,.0f} MB/s, libdeflate and memcpy {said['alone' + what][0]:,.0f}, ratio "
+                      "{:.2f} ({:.2f} to {:.2f})".format(*said["ratio" + what]), flush=True)
         rates = [h5py_rate(file, workers) for workers in (0, 2)]
-        print(f"  h5py under DataLoader: {rates[0]:,.0f} MB/s, with 2 workers {rates[1]:,.0f}: {float(said['stream']) / max(rates):.1f} times", flush=True)
+        print(f"  h5py under DataLoader: {rates[0]:,.0f} MB/s, with 2 workers {rates[1]:,.0f}: {said['stream'][0] / max(rates):.1f} times", flush=True)
         os.unlink(file)
