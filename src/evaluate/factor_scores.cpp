@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <numeric>
 
-#include "evaluate/disentanglement/beta_vae_score.hpp"
-#include "evaluate/disentanglement/factor_vae_score.hpp"
-#include "evaluate/disentanglement/mutual_information_gap.hpp"
-#include "evaluate/disentanglement/sap_score.hpp"
+#include "disentanglement/beta_vae_score.hpp"
+#include "disentanglement/factor_vae_score.hpp"
+#include "disentanglement/mutual_information_gap.hpp"
+#include "disentanglement/sap_score.hpp"
 #include "evaluate/shared_tasks.hpp"
 
 namespace vae_dist::evaluate {
@@ -36,16 +36,16 @@ FactorScores factor_scores(const at::Tensor& mu, const data::SampleDataset& data
     names.push_back("factor " + std::to_string(f));
   names.resize(static_cast<std::size_t>(rows.columns));
   std::vector<bool> ordered;
-  for (const std::string& name : names) ordered.push_back(is_ordered_factor(name));
+  for (const std::string& name : names) ordered.push_back(disentanglement::is_ordered_factor(name));
 
-  const FactoredLatents latents(mu, classes, names, ordered);
+  const disentanglement::FactoredLatents latents(mu, classes, names, ordered);
   FactorScores out{.dataset = path, .factors = {}, .rows = samples.size()};
   for (std::int64_t f = 0; f < latents.factors(); ++f) out.factors.push_back(latents.name(f));
   const std::vector<double> scores =
-      share_tasks({[&] { return std::vector{beta_vae_score(latents, seed)}; },
-                   [&] { return std::vector{factor_vae_score(latents, seed)}; },
-                   [&] { return std::vector{mutual_information_gap(latents)}; },
-                   [&] { return std::vector{sap_score(latents, seed)}; }},
+      share_tasks({[&] { return std::vector{disentanglement::beta_vae_score(latents, seed)}; },
+                   [&] { return std::vector{disentanglement::factor_vae_score(latents, seed)}; },
+                   [&] { return std::vector{disentanglement::mutual_information_gap(latents)}; },
+                   [&] { return std::vector{disentanglement::sap_score(latents, seed)}; }},
                   1, all_ranks);
   out.beta_vae = scores[0];
   out.factor_vae = scores[1];

@@ -12,15 +12,16 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "disentanglement/beta_vae_score.hpp"
+#include "disentanglement/factor_vae_score.hpp"
+#include "disentanglement/linear_classifier.hpp"
+#include "disentanglement/mutual_information_gap.hpp"
+#include "disentanglement/sap_score.hpp"
 #include "evaluate/coverage.hpp"
-#include "evaluate/disentanglement/beta_vae_score.hpp"
-#include "evaluate/disentanglement/factor_vae_score.hpp"
-#include "evaluate/disentanglement/linear_classifier.hpp"
-#include "evaluate/disentanglement/mutual_information_gap.hpp"
-#include "evaluate/disentanglement/sap_score.hpp"
 #include "hdf5/file.hpp"
 
 using namespace vae_dist;
+using namespace vae_dist::disentanglement;
 using namespace vae_dist::evaluate;
 
 namespace {

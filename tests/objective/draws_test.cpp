@@ -19,7 +19,7 @@ using model::Likelihood;
 
 constexpr std::int64_t kDraws = 40000;
 
-at::Tensor row(std::initializer_list<double> values) {
+at::Tensor values_row(std::initializer_list<double> values) {
   return at::tensor(at::ArrayRef<double>(values), at::kDouble).view({1, -1});
 }
 
@@ -53,11 +53,11 @@ void expect_moments(const Likelihood& likelihood, const Decoded& one, const mode
 }
 
 TEST(Draws, OfGaussiansAndLaplacians) {
-  const at::Tensor mean = row({-3, 0.5, 20});
+  const at::Tensor mean = values_row({-3, 0.5, 20});
   expect_moments(
       *of_values("gaussian", 3, GaussianSettings{.variance = Variance::fixed, .sigma = 0.7}),
       {mean, {}}, {}, mean, at::full_like(mean, 0.49));
-  const at::Tensor log_variance = row({-2, 0, 3});
+  const at::Tensor log_variance = values_row({-2, 0, 3});
   expect_moments(*of_values("gaussian", 3, GaussianSettings{.variance = Variance::predicted}),
                  {mean, log_variance}, {}, mean, log_variance.exp());
   expect_moments(*of_values("laplace", 3, LaplaceSettings{.spread = Spread::fixed, .scale = 0.4}),
@@ -67,15 +67,15 @@ TEST(Draws, OfGaussiansAndLaplacians) {
 }
 
 TEST(Draws, OfBitsAndCounts) {
-  const at::Tensor p = row({0.1, 0.5, 0.97});
+  const at::Tensor p = values_row({0.1, 0.5, 0.97});
   expect_moments(*of_values("bernoulli", 3), {p.logit(), {}}, {}, p, p * (1 - p));
-  const at::Tensor shares = row({0.5, 0.3, 0.2}), total = row({50, 30, 20});
+  const at::Tensor shares = values_row({0.5, 0.3, 0.2}), total = values_row({50, 30, 20});
   const Decoded of_shares{shares.log(), {}};
   expect_moments(*of_values("poisson", 3), of_shares, {total}, total, total);
   // The inverse dispersion begins at 1.
   expect_moments(*of_values("negative_binomial", 3), of_shares, {total}, total,
                  total + total.square());
-  const at::Tensor unseen = row({0.2, 0.5, 0.9}), seen = 1 - unseen;
+  const at::Tensor unseen = values_row({0.2, 0.5, 0.9}), seen = 1 - unseen;
   expect_moments(*of_values("zero_inflated_negative_binomial", 3), {shares.log(), unseen.logit()},
                  {total}, seen * total,
                  seen * (total + 2 * total.square()) - (seen * total).square());
@@ -84,8 +84,8 @@ TEST(Draws, OfBitsAndCounts) {
 TEST(Draws, OfBytesLieOnTheirLevels) {
   const auto likelihood = of_values("discretized_logistic", 3);
   at::Generator generator = at::detail::createCPUGenerator(1);
-  const at::Tensor drawn =
-      likelihood->draw({row({0.2, 0.5, 0.99}).expand({5000, 3}).contiguous(), {}}, {}, generator);
+  const at::Tensor drawn = likelihood->draw(
+      {values_row({0.2, 0.5, 0.99}).expand({5000, 3}).contiguous(), {}}, {}, generator);
   EXPECT_TRUE(((drawn * 255) - (drawn * 255).round()).abs().lt(1e-9).all().item<bool>());
   EXPECT_TRUE(drawn.ge(0).logical_and(drawn.le(1)).all().item<bool>());
   EXPECT_NEAR(drawn.select(1, 1).mean().item<double>(), 0.5, 5 * 0.18 / std::sqrt(5000.0));
@@ -96,10 +96,10 @@ TEST(Draws, AreAFunctionOfTheGenerator) {
     const auto likelihood = of_values(name, 3);
     const at::Tensor second = likelihood->traits().second_head.of == base::SecondHead::Of::nothing
                                   ? at::Tensor()
-                                  : row({0, 0, 0});
+                                  : values_row({0, 0, 0});
     const auto drawn = [&](std::uint64_t seed) {
       at::Generator generator = at::detail::createCPUGenerator(seed);
-      return likelihood->draw({row({0.4, 0.5, 0.6}), second}, {}, generator);
+      return likelihood->draw({values_row({0.4, 0.5, 0.6}), second}, {}, generator);
     };
     EXPECT_TRUE(drawn(5).equal(drawn(5))) << name;
     bool any = false;

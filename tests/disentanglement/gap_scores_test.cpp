@@ -5,11 +5,11 @@
 #include <map>
 
 #include "constructed_latents.hpp"
-#include "evaluate/disentanglement/latent_gap.hpp"
-#include "evaluate/disentanglement/mutual_information_gap.hpp"
-#include "evaluate/disentanglement/sap_score.hpp"
+#include "disentanglement/latent_gap.hpp"
+#include "disentanglement/mutual_information_gap.hpp"
+#include "disentanglement/sap_score.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 TEST(LatentGap, IsBetweenTheTwoLargest) {
@@ -118,4 +118,4 @@ TEST(GapScores, LeaveTheGlobalGeneratorAlone) {
 }
 
 }  // namespace
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

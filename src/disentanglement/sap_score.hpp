@@ -13,13 +13,13 @@
 // by (seed, Purpose::evaluation, "sap") and the row.
 #pragma once
 
-#include "evaluate/disentanglement/factored_latents.hpp"
+#include "disentanglement/factored_latents.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 double sap_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
 /// Returns how well each dimension predicts each factor, float64 [L, F].
 at::Tensor attribute_predictability(const FactoredLatents& latents, std::uint64_t seed = 0);
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

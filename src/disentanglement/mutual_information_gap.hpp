@@ -10,9 +10,9 @@
 // I upwards, by about 19 (classes - 1) / (2 N) nats.
 #pragma once
 
-#include "evaluate/disentanglement/factored_latents.hpp"
+#include "disentanglement/factored_latents.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 inline constexpr std::int64_t kInformationBins = 20;
 
@@ -24,4 +24,4 @@ at::Tensor mutual_information(const FactoredLatents& latents);
 /// Returns H(factor) in nats, float64 [F].
 at::Tensor factor_entropies(const FactoredLatents& latents);
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

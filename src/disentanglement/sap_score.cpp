@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/sap_score.hpp"
+#include "disentanglement/sap_score.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "base/keyed_random.hpp"
-#include "evaluate/disentanglement/latent_gap.hpp"
-#include "evaluate/disentanglement/linear_classifier.hpp"
+#include "disentanglement/latent_gap.hpp"
+#include "disentanglement/linear_classifier.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 constexpr std::uint64_t kSapKey = 0x736170;  // "sap"
@@ -97,4 +97,4 @@ double sap_score(const FactoredLatents& latents, std::uint64_t seed) {
   return latent_gaps(attribute_predictability(latents, seed)).mean().item<double>();
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/mutual_information_gap.hpp"
+#include "disentanglement/mutual_information_gap.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <vector>
 
-#include "evaluate/disentanglement/latent_gap.hpp"
+#include "disentanglement/latent_gap.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 // Returns the bin of each row, int64 [N]. The edges are those of numpy: least + i * width. A value
@@ -57,4 +57,4 @@ double mutual_information_gap(const FactoredLatents& latents) {
       .item<double>();
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/factored_latents.hpp"
+#include "disentanglement/factored_latents.hpp"
 
 #include <ATen/ATen.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 bool is_ordered_factor(const std::string& name) {
   constexpr std::array kUnordered = {"shape", "category", "class", "label"};
@@ -75,4 +75,4 @@ FactoredLatents::FactoredLatents(const at::Tensor& mu, const at::Tensor& classes
   if (factors_.empty()) refuse("no factor varies over the ", mu.size(0), " rows");
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

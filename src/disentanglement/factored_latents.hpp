@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 /// Returns whether the classes of a factor with this name have an order. All have one except
 /// "shape", "category", "class", "label" and names with such an ending ("object_shape"). Angles and
@@ -89,4 +89,4 @@ class FactoredLatents {
   std::vector<Factor> factors_;
 };
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 /// p(class | x) = softmax(weight x + bias), at the unique minimum of the sum of cross entropies +
 /// |weight|^2 / 2 (the bias is not penalised). This is scikit-learn's LogisticRegression with its
@@ -30,4 +30,4 @@ class LinearClassifier {
   at::Tensor weight_, bias_;
 };
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/linear_classifier.hpp"
+#include "disentanglement/linear_classifier.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 LinearClassifier LinearClassifier::fit(const at::Tensor& features, const at::Tensor& labels,
                                        std::int64_t classes) {
@@ -58,4 +58,4 @@ double LinearClassifier::accuracy(const at::Tensor& features, const at::Tensor& 
   return predict(features).eq(labels).to(at::kDouble).mean().item<double>();
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -6,7 +6,7 @@
 
 #include "base/keyed_random.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 /// The random draws of one score; `stream` tells the scores apart. A vote is one draw of the
 /// protocol: one factor and the rows of its batch.
@@ -43,4 +43,4 @@ inline constexpr Votes kTrainingVotes = {.first = 0, .count = 10000};
 inline constexpr Votes kScoredVotes = {.first = 10000, .count = 5000};
 inline constexpr std::int64_t kVoteBatch = 64;
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

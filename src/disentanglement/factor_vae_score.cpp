@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/factor_vae_score.hpp"
+#include "disentanglement/factor_vae_score.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "evaluate/disentanglement/row_draws.hpp"
+#include "disentanglement/row_draws.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 constexpr std::uint64_t kFactorKey = 0x666163746f72;  // "factor"
@@ -90,4 +90,4 @@ double factor_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
   return static_cast<double>(right) / static_cast<double>(kScoredVotes.count);
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

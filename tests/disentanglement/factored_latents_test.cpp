@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/factored_latents.hpp"
+#include "disentanglement/factored_latents.hpp"
 
 #include <gmock/gmock.h>
 
@@ -7,7 +7,7 @@
 #include "base/error.hpp"
 #include "constructed_latents.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 using testing::ElementsAre;
@@ -70,4 +70,4 @@ TEST(OrderedFactor, IsAnyButAKindOfThing) {
 }
 
 }  // namespace
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

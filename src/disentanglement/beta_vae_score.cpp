@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/beta_vae_score.hpp"
+#include "disentanglement/beta_vae_score.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "evaluate/disentanglement/linear_classifier.hpp"
+#include "disentanglement/linear_classifier.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 constexpr std::uint64_t kBetaKey = 0x62657461;  // "beta"
@@ -55,4 +55,4 @@ double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed) {
       .accuracy(scored.points, scored.labels);
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "evaluate/disentanglement/factored_latents.hpp"
+#include "disentanglement/factored_latents.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 inline const std::vector<std::string> kNames = {"shape", "scale", "x"};
 inline const std::vector<std::int64_t> kClasses = {3, 6, 10};
@@ -58,4 +58,4 @@ inline FactoredLatents with_factors(const at::Tensor& mu, const at::Tensor& clas
   return FactoredLatents(mu, classes, kNames, {false, true, true});
 }
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

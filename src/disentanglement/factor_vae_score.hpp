@@ -12,12 +12,12 @@
 // Purpose::evaluation, "factor") and the vote.
 #pragma once
 
-#include "evaluate/disentanglement/factored_latents.hpp"
+#include "disentanglement/factored_latents.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 inline constexpr double kPrunedVariance = 0.05;
 
 double factor_vae_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "constructed_latents.hpp"
-#include "evaluate/disentanglement/beta_vae_score.hpp"
-#include "evaluate/disentanglement/factor_vae_score.hpp"
+#include "disentanglement/beta_vae_score.hpp"
+#include "disentanglement/factor_vae_score.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 constexpr double kChance = 1.0 / 3.0;
@@ -118,4 +118,4 @@ TEST(BetaVaePoints, OfOtherVotesAreOthersAndOfTheSameVotesTheSame) {
 }
 
 }  // namespace
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

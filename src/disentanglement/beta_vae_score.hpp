@@ -9,10 +9,10 @@
 // et al. 2019). Random numbers are keyed by (seed, Purpose::evaluation, "beta") and the vote.
 #pragma once
 
-#include "evaluate/disentanglement/factored_latents.hpp"
-#include "evaluate/disentanglement/row_draws.hpp"
+#include "disentanglement/factored_latents.hpp"
+#include "disentanglement/row_draws.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 
 double beta_vae_score(const FactoredLatents& latents, std::uint64_t seed = 0);
 
@@ -23,4 +23,4 @@ struct LabelledPoints {
 
 LabelledPoints beta_vae_points(const FactoredLatents& latents, Votes votes, std::uint64_t seed = 0);
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement

@@ -1,4 +1,4 @@
-#include "evaluate/disentanglement/linear_classifier.hpp"
+#include "disentanglement/linear_classifier.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "constructed_latents.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::disentanglement {
 namespace {
 
 TEST(LinearClassifier, IsAtTheMinimumOfItsObjective) {
@@ -45,4 +45,4 @@ TEST(LinearClassifier, OfNothingToSeePredictsTheLargestClass) {
 }
 
 }  // namespace
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::disentanglement
