@@ -56,7 +56,9 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
            "steps between evaluations, besides those at the ends of epochs; 0: not by steps")
       .at_least(0)
       .may_change();
-  evaluate.key("batch", config.evaluate.batch, "samples evaluated at once")
+  evaluate
+      .key("batch", config.evaluate.batch,
+           "samples evaluated at once; of large samples fewer: 16 Mi values at most")
       .at_least(1)
       .may_change();
   evaluate

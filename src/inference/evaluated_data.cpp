@@ -221,7 +221,10 @@ evaluate::EvaluationOptions evaluation_options(const config::Config& config,
   // Uses the current beta of a schedule, for comparison with what training minimises now.
   options.weights = objective.weights_at(std::max<std::int64_t>(0, steps - 1));
   options.final_weights = objective.final_weights();
-  options.block = config.evaluate.batch;
+  // A block takes some ten times the memory of its values in single precision.
+  constexpr std::int64_t kMostBlockValues = std::int64_t{1} << 24;
+  options.block = std::clamp<std::int64_t>(kMostBlockValues / images.shape().values(), 1,
+                                           config.evaluate.batch);
   options.first = samples.first;
   options.samples = samples.size();
   options.importance_samples = config.evaluate.importance_samples;

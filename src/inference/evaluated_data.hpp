@@ -58,7 +58,8 @@ void require_encoder(const TrainedModel& trained, const std::string& purpose);
 
 /// Returns the options for evaluate() after `steps` steps, during training or later from a
 /// checkpoint: the M_N and beta of the last step and of the schedules' ends, and the run's block
-/// size, importance samples and seed.
+/// size (for large samples a smaller one, which depends on their size alone), importance samples
+/// and seed.
 evaluate::EvaluationOptions evaluation_options(const config::Config& config,
                                                const step::ResolvedObjective& objective,
                                                const data::SampleDataset& images,

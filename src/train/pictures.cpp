@@ -39,12 +39,13 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
         }
       };
   model::LatentModel& model = parts.learner.model();
-  // Samples of a conditional model answer to the conditions of the first samples of the data.
-  std::vector<std::int64_t> first_ones;
-  for (std::int64_t i = 0; i < wanted.samples; ++i) first_ones.push_back(i % data.size());
-  const at::Tensor condition = evaluate::conditions_of(data, first_ones, format);
   if (wanted.samples > 0)
     draw("samples", "samples of the prior", [&](const auto& path, const auto& title) {
+      // Samples of a conditional model answer to the conditions of the first samples of the data.
+      std::vector<std::int64_t> rows;
+      for (std::int64_t i = 0; data.conditions() && i < wanted.samples; ++i)
+        rows.push_back(i % data.size());
+      const at::Tensor condition = evaluate::conditions_of(data, rows, format);
       report::write_sample_grid(path,
                                 evaluate::sample_prior(model, wanted.samples, seed, 1.0,
                                                        evaluate::Prior::normal, condition),

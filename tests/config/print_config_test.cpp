@@ -94,7 +94,10 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
         "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n",
         "data.order: sections\ndata.sections: fixed\n",
         "data.normalize: standardize\ndata.transform: [log1p, none, asinh]\n"
-        "data.random_crop: [4, 5, 6]\ndata.flip: [D, W]\n",
+        "data.random_crop: [4, 5, 6]\ndata.flip: [D, W]\ndata.missing: mask\n"
+        "data.train.condition: [{name: numbers, dataset: t, transform: log}, "
+        "{name: classes, dataset: y}]\n",
+        "data.normalize: none\ndata.encoder_transform: [log1p]\n",
         "train: {optimizer: {name: sgd, momentum: 0.9}, ema_decay: 0.999, early_stop: {patience: "
         "3, metric: validation_mse}}\n"}) {
     all.push_back(parse(objective));

@@ -65,7 +65,7 @@ TEST(RefusedConfig, AGroupIsNoValueAndAValueIsNoGroup) {
             "big.yaml:6: train.epochs takes an integer, not a map of keys");
   EXPECT_EQ(complaint("run: {name: x}\ndata: {train: a.h5}\n"),
             "big.yaml:2: data.train is a group of keys (file, dataset, layout, scale, rows, "
-            "split), not 'a.h5'");
+            "split, condition), not 'a.h5'");
   EXPECT_EQ(complaint("- a\n- b\n"), "big.yaml: is a list; a configuration must be a map of keys");
 }
 
