@@ -19,17 +19,18 @@ double normalised_mean_image_mse(const data::SampleDataset& dataset,
                                  const data::InputFormat& format, std::int64_t count,
                                  comm::CpuCommunicator& all_ranks, std::int64_t first) {
   constexpr double kUnit = 4096;
-  constexpr std::int64_t kAtOnce = 64;
+  constexpr std::int64_t kValuesAtOnce = std::int64_t{1} << 20;
   data::InputFormat in_double = format.on(c10::kCPU, at::kDouble);
   in_double.channels_last = false;
   in_double.encoder = nullptr;
-  const std::int64_t values = dataset.shape().values();
+  const std::int64_t values = dataset.shape().values(),
+                     at_once = std::max<std::int64_t>(1, kValuesAtOnce / values);
   // Rows: sums of all values, of all squares, and how many there are.
   const at::Tensor sums = at::zeros({3, values}, at::kLong);
   const BlockRange own = blocks_of(all_ranks.rank(), count, all_ranks.size());
-  for (std::int64_t i = own.first; i < own.last; i += kAtOnce) {
+  for (std::int64_t i = own.first; i < own.last; i += at_once) {
     const data::GivenInput given = data::given_input(
-        data::model_input(read_samples(dataset, first + i, std::min(kAtOnce, own.last - i)),
+        data::model_input(read_samples(dataset, first + i, std::min(at_once, own.last - i)),
                           in_double),
         in_double);
     const at::Tensor whole = (given.x.flatten(1) * kUnit).round().to(at::kLong);
