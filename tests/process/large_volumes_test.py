@@ -28,14 +28,14 @@ class LargeVolumes(RunFolder):
                     dataset.id.write_direct_chunk((first, 0, 0, 0, 0), whole)
 
     def limited(self, limit):
-        """A program that runs in a control group with this memory limit; None if this user may not make one."""
+        """A control group with this memory limit. Skips the test where this user may not make one."""
         group = MEMORY / f"vae_dist_test_{os.getpid()}"
         try:
             group.mkdir()
+            self.addCleanup(group.rmdir)
             file = next(file for file in (group / "memory.limit_in_bytes", group / "memory.max") if file.exists())
         except (OSError, StopIteration):
             self.skipTest("not run: this user may not create a cgroup with a memory limit")
-        self.addCleanup(group.rmdir)
         file.write_text(str(limit))
         return group
 
