@@ -104,7 +104,7 @@ void write_picture(const data::SampleDataset& dataset, const datasets::FileSumma
                    const std::vector<std::string>& names, const std::string& over,
                    const std::string& path) {
   const std::int64_t channels = dataset.shape().channels;
-  const bool images = !dataset.is_plain() && (channels == 1 || channels == 3 || channels == 4);
+  const bool images = !dataset.is_plain() && arrays::is_grey_or_colour(channels);
   // Fields are shown in the units of the file.
   report::Showing showing{.channels = report::channel_names(dataset)};
   if (images) showing.range = plot::Range{0, 1};

@@ -15,7 +15,7 @@ struct InterpolateOptions {
   ComputeOptions compute;
   std::string rows = "0:16", pairs, out;
   inference::DataChoice data;
-  ConditionChoice condition;
+  std::string condition;
   std::int64_t steps = 9;
   bool spherical = false;
 };
@@ -69,7 +69,7 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
   const evaluate::Interpolations walks =
       evaluate::interpolate(*trained.model, data, pairs, options.steps,
                             options.spherical ? evaluate::Path::spherical : evaluate::Path::linear,
-                            format, chosen_condition(options.condition, trained));
+                            format, written_condition(options.condition, trained));
   const char* kind_of_path = options.spherical ? "spherical" : "linear";
   if (kind == OutputKind::png) {
     report::write_interpolation_grid(options.out, walks, report::showing_of(format, data),

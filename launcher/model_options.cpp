@@ -53,20 +53,20 @@ void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoic
   context.files.add_inputs(verb, path_of(data.file));
 }
 
-void add_condition_option(CLI::App& verb, ConditionChoice& choice, const std::string& otherwise) {
-  verb.add_option("--condition", choice.written,
+void add_condition_option(CLI::App& verb, std::string& condition, const std::string& otherwise) {
+  verb.add_option("--condition", condition,
                   "What a conditional model is told, for example incident_energies=40,labels=3 "
                   "(numbers of one dataset are separated by colons; " +
                       otherwise + ")");
 }
 
-at::Tensor chosen_condition(const ConditionChoice& choice, const inference::TrainedModel& trained) {
-  if (choice.written.empty()) return {};
+at::Tensor written_condition(const std::string& condition, const inference::TrainedModel& trained) {
+  if (condition.empty()) return {};
   const conditions::Conditions known = inference::conditions_of(trained);
   if (known.empty())
-    throw base::BadInput(base::text("--condition ", choice.written, ": ", trained.origin.string(),
+    throw base::BadInput(base::text("--condition ", condition, ": ", trained.origin.string(),
                                     " is told nothing but the samples (data.train.condition)"));
-  const std::vector<float> values = known.written(choice.written);
+  const std::vector<float> values = known.written(condition);
   return at::tensor(values, at::kFloat).unsqueeze(0);
 }
 

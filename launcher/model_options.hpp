@@ -30,17 +30,13 @@ inference::TrainedModel load_chosen_model(const ModelChoice& choice,
 /// Adds --data and --split.
 void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoice& data);
 
-/// What a conditional model is told (data.train.condition).
-struct ConditionChoice {
-  std::string written;  ///< "incident_energies=40,labels=3"
-};
-
-/// Adds --condition; `otherwise` says what holds without it.
-void add_condition_option(CLI::App& verb, ConditionChoice& choice, const std::string& otherwise);
+/// Adds --condition: what a conditional model is told (data.train.condition), such as
+/// "incident_energies=40,labels=3". `otherwise` says what holds without it.
+void add_condition_option(CLI::App& verb, std::string& condition, const std::string& otherwise);
 
 /// Returns the written condition, [1, Y]; undefined if none is written. Throws BadInput, also if
 /// the model is not conditional.
-at::Tensor chosen_condition(const ConditionChoice& choice, const inference::TrainedModel& trained);
+at::Tensor written_condition(const std::string& condition, const inference::TrainedModel& trained);
 
 /// The device and the number of threads of a rank.
 struct ComputeOptions {

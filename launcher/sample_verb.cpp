@@ -14,10 +14,10 @@ namespace vae_dist::launcher {
 namespace {
 
 // Returns the condition of each sample, [count, Y] or [1, Y]; undefined for a model without any.
-at::Tensor conditions_for(const ConditionChoice& written, const std::string& rows,
+at::Tensor conditions_for(const std::string& condition, const std::string& rows,
                           const inference::DataChoice& choice,
                           const inference::TrainedModel& trained, std::int64_t count) {
-  if (!written.written.empty()) return chosen_condition(written, trained);
+  if (!condition.empty()) return written_condition(condition, trained);
   const conditions::Conditions known = inference::conditions_of(trained);
   if (rows.empty()) {
     if (known.empty()) return {};
@@ -43,9 +43,8 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
   struct Options {
     ModelChoice model;
     ComputeOptions compute;
-    ConditionChoice condition;
     inference::DataChoice data;
-    std::string out, prior = "normal", values = "mean", condition_rows;
+    std::string out, prior = "normal", values = "mean", condition, condition_rows;
     std::int64_t count = 64, seed = 0;
     double temperature = 1.0;
   };

@@ -17,7 +17,7 @@ struct TraverseOptions {
   ComputeOptions compute;
   std::string out;
   inference::DataChoice data;
-  ConditionChoice condition;
+  std::string condition;
   evaluate::TraversalOptions walk;
   std::optional<double> deviations, quantile;
 };
@@ -46,7 +46,7 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
     throw base::BadInput(base::text("--row ", options.walk.row, ": there are ", data.size(),
                                     " images; the last is row ", data.size() - 1));
   options.walk.range = range_of(options, trained);
-  options.walk.condition = chosen_condition(options.condition, trained);
+  options.walk.condition = written_condition(options.condition, trained);
   options.walk.seed = static_cast<std::uint64_t>(trained.config.run.seed);
 
   const c10::Device device = use_device(options.compute, context.world);

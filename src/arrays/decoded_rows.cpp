@@ -102,10 +102,8 @@ void DecodedRows::mask_missing(const Geometry& geometry) {
   masks_missing_ = true;
   limits_ = {};
   for (const ArrayFile::Part& part : first().parts()) {
-    std::optional<float> marker;
-    for (const char* name : {"_FillValue", "missing_value"})
-      if (const auto value = part.stored->dataset().number_attribute(name); value && !marker)
-        marker = static_cast<float>(*value);
+    const auto marker = missing_value(
+        [&](const char* name) { return part.stored->dataset().number_attribute(name); });
     missing_.resize(missing_.size() + static_cast<std::size_t>(part.channels), marker);
   }
   deliver(geometry, false);

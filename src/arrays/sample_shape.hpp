@@ -7,6 +7,11 @@
 
 namespace vae_dist::arrays {
 
+/// Whether images with so many channels are seen as pictures, in grey or in colour.
+constexpr bool is_grey_or_colour(std::int64_t channels) {
+  return channels == 1 || channels == 3 || channels == 4;
+}
+
 /// [C, space...]. A vector has no space: each of its values is a channel.
 struct SampleShape {
   std::int64_t channels = 1;

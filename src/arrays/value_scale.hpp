@@ -2,6 +2,8 @@
 // inspecting some of them, and the values that this factor allows.
 #pragma once
 
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -35,6 +37,18 @@ void check_given_scale(double scale, const ValueRange& values, const std::string
 /// nothing. given: the scale was given, not found. fractions: some values are not whole numbers.
 std::string doubt_about_scale(double scale, bool given, const ValueRange& values, bool fractions,
                               const hdf5::StoredNumber& number);
+
+/// The attributes that may name the value of what is missing, as NetCDF has them.
+inline constexpr std::array<const char*, 2> kMissingAttributes = {"_FillValue", "missing_value"};
+
+/// Returns the first finite one of them: attribute(name) gives its value, or nothing.
+template <typename Attribute>
+std::optional<float> missing_value(Attribute attribute) {
+  for (const char* const name : kMissingAttributes)
+    if (const std::optional<double> value = attribute(name); value && std::isfinite(*value))
+      return static_cast<float>(*value);
+  return std::nullopt;
+}
 
 /// The stored values that may occur.
 struct ValueLimits {

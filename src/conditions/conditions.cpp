@@ -30,9 +30,9 @@ std::string last_part(const std::string& path) { return path.substr(path.rfind('
 // The kept rows of all conditions.
 class Conditions::Table : public data::SampleConditions {
  public:
-  Table(std::vector<Entry> entries, const data::SampleDataset& samples)
-      : entries_(std::move(entries)) {
-    for (const Entry& entry : entries_) {
+  Table(Conditions conditions, const data::SampleDataset& samples)
+      : conditions_(std::move(conditions)) {
+    for (const Entry& entry : conditions_.entries_) {
       const data::AnnotationRows<double> rows = data::read_annotation(samples, entry.dataset);
       if (rows.columns != entry.condition->columns())
         throw base::BadInput(base::text(samples.rows().where(), ": ", entry.dataset, " has ",
@@ -42,16 +42,12 @@ class Conditions::Table : public data::SampleConditions {
     }
   }
 
-  std::int64_t values() const override {
-    return std::accumulate(
-        entries_.begin(), entries_.end(), std::int64_t{0},
-        [](std::int64_t sum, const Entry& entry) { return sum + entry.condition->values(); });
-  }
+  std::int64_t values() const override { return conditions_.values(); }
 
   void write(std::int64_t sample, std::span<float> out) const override {
     std::size_t begin = 0;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const Condition& condition = *entries_[i].condition;
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      const Condition& condition = *conditions_.entries_[i].condition;
       const auto kept = static_cast<std::size_t>(condition.kept()),
                  values = static_cast<std::size_t>(condition.values());
       condition.expand(std::span(kept_[i]).subspan(static_cast<std::size_t>(sample) * kept, kept),
@@ -61,7 +57,7 @@ class Conditions::Table : public data::SampleConditions {
   }
 
  private:
-  std::vector<Entry> entries_;
+  Conditions conditions_;
   std::vector<std::vector<float>> kept_;  // of each entry, [samples, kept()]
 };
 
@@ -126,7 +122,7 @@ std::string Conditions::description() const {
 std::shared_ptr<const data::SampleConditions> Conditions::of_samples(
     const data::SampleDataset& samples) const {
   if (entries_.empty()) return nullptr;
-  return std::make_shared<Table>(entries_, samples);
+  return std::make_shared<Table>(*this, samples);
 }
 
 std::vector<float> Conditions::written(const std::string& text) const {

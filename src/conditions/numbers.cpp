@@ -2,83 +2,66 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 
 #include "base/digits.hpp"
 #include "base/error.hpp"
 #include "conditions/condition.hpp"
-#include "data/transform.hpp"
+#include "data/channel_statistics.hpp"
+#include "data/normalisation.hpp"
 
 namespace vae_dist::conditions {
 namespace {
 
-enum class NumbersAs { standardised, between_0_and_1, themselves };
-
 struct NumbersSettings : ConditionSettings {
   std::string transform = "none";
-  NumbersAs normalize = NumbersAs::standardised;
+  data::NormaliseBy normalize = data::NormaliseBy::deviation;
 };
 
 class Numbers : public Condition {
  public:
-  Numbers(std::string transform, std::vector<double> shift, std::vector<double> factor)
-      : transform_(std::move(transform)), shift_(std::move(shift)), factor_(std::move(factor)) {
-    if (shift_.empty() || shift_.size() != factor_.size())
-      throw std::invalid_argument("a condition's shift and factor differ in length");
-    data::transform_named(transform_);
-  }
+  explicit Numbers(data::Normalisation numbers)
+      : columns_(static_cast<std::int64_t>(numbers.shift.size())),
+        normaliser_(std::move(numbers), 2, c10::kCPU, at::kDouble) {}
 
   static std::unique_ptr<Condition> find(const std::any& own,
                                          const data::AnnotationRows<double>& training,
                                          const NameRow& name) {
     const auto& settings = std::any_cast<const NumbersSettings&>(own);
-    const at::Tensor y = transformed(settings.transform, training.values, training.columns, name);
-    std::vector<double> shift, factor;
-    for (std::int64_t i = 0; i < training.columns; ++i) {
-      const at::Tensor column = y.select(1, i);
-      const double least = column.min().item<double>(), range = column.max().item<double>() - least;
-      const double mean = column.mean().item<double>(),
-                   deviation = column.std(/*unbiased=*/false).item<double>();
-      switch (settings.normalize) {
-        case NumbersAs::standardised:
-          shift.push_back(mean);
-          // The mean of equal numbers is off by their rounding.
-          factor.push_back(range > 0 ? 1 / deviation : 1);
-          break;
-        case NumbersAs::between_0_and_1:
-          shift.push_back(least);
-          factor.push_back(range > 0 ? 1 / range : 1);
-          break;
-        case NumbersAs::themselves:
-          shift.push_back(0);
-          factor.push_back(1);
-          break;
-      }
+    const std::vector<std::string> transforms = {settings.transform};
+    const at::Tensor y = Numbers(data::Normalisation::only(transforms, training.columns))
+                             .seen(training.values, name);
+    data::ChannelStatistics statistics;
+    for (const at::Tensor& column : y.unbind(1)) {
+      statistics.mean.push_back(column.mean().item<double>());
+      statistics.deviation.push_back(column.std(/*unbiased=*/false).item<double>());
+      statistics.least.push_back(column.min().item<double>());
+      statistics.largest.push_back(column.max().item<double>());
     }
-    return std::make_unique<Numbers>(settings.transform, shift, factor);
+    return std::make_unique<Numbers>(
+        data::normalisation_of(statistics, transforms, settings.normalize));
   }
 
   static std::unique_ptr<Condition> restore(const nlohmann::json& from) {
-    return std::make_unique<Numbers>(from.at("transform"),
-                                     from.at("shift").get<std::vector<double>>(),
-                                     from.at("factor").get<std::vector<double>>());
+    data::Normalisation numbers{{from.at("transform").get<std::string>()},
+                                from.at("shift").get<std::vector<double>>(),
+                                from.at("factor").get<std::vector<double>>()};
+    if (numbers.shift.empty() || numbers.shift.size() != numbers.factor.size())
+      throw std::invalid_argument("a condition's shift and factor differ in length");
+    return std::make_unique<Numbers>(std::move(numbers));
   }
 
   nlohmann::json numbers() const override {
-    return {{"transform", transform_}, {"shift", shift_}, {"factor", factor_}};
+    const data::Normalisation& kept = normaliser_.numbers();
+    return {{"transform", kept.transforms.front()}, {"shift", kept.shift}, {"factor", kept.factor}};
   }
 
-  std::int64_t columns() const override { return static_cast<std::int64_t>(shift_.size()); }
-  std::int64_t values() const override { return columns(); }
-  std::int64_t kept() const override { return columns(); }
+  std::int64_t columns() const override { return columns_; }
+  std::int64_t values() const override { return columns_; }
+  std::int64_t kept() const override { return columns_; }
 
   std::vector<float> keep(std::span<const double> rows, const NameRow& name) const override {
-    const at::Tensor y =
-        ((transformed(transform_, rows, columns(), name) - at::tensor(shift_, at::kDouble)) *
-         at::tensor(factor_, at::kDouble))
-            .to(at::kFloat)
-            .contiguous();
+    const at::Tensor y = seen(rows, name).to(at::kFloat).contiguous();
     return {y.const_data_ptr<float>(), y.const_data_ptr<float>() + y.numel()};
   }
 
@@ -106,26 +89,26 @@ class Numbers : public Condition {
   }
 
  private:
-  // Returns f(rows): [n, columns], float64.
-  static at::Tensor transformed(const std::string& transform, std::span<const double> rows,
-                                std::int64_t columns, const NameRow& name) {
+  // Returns the rows, [n, columns], as the model sees them, in float64.
+  at::Tensor seen(std::span<const double> rows, const NameRow& name) const {
     const at::Tensor stored =
         at::from_blob(const_cast<double*>(rows.data()),
-                      {static_cast<std::int64_t>(rows.size()) / columns, columns}, at::kDouble);
-    const at::Tensor y = data::transform_named(transform).apply(stored);
+                      {static_cast<std::int64_t>(rows.size()) / columns_, columns_}, at::kDouble);
+    at::Tensor y = normaliser_.apply(stored);
     const at::Tensor wrong = y.isfinite().logical_not();
     if (wrong.any().item<bool>()) {
-      const std::int64_t row = wrong.any(1).nonzero()[0][0].item<std::int64_t>();
+      const auto row = wrong.any(1).nonzero()[0][0].item<std::int64_t>();
       const auto column = wrong[row].nonzero()[0][0].item<std::int64_t>();
-      throw base::BadInput(base::text(
-          name(row), " holds ", base::digits(stored[row][column].item<double>()),
-          ", which is no number that the condition's transform (", transform, ") can take"));
+      throw base::BadInput(base::text(name(row), " holds ",
+                                      base::digits(stored[row][column].item<double>()),
+                                      ", which is no number that the condition's transform (",
+                                      normaliser_.numbers().transforms.front(), ") can take"));
     }
     return y;
   }
 
-  std::string transform_;
-  std::vector<double> shift_, factor_;
+  std::int64_t columns_;
+  data::Normaliser normaliser_;
 };
 
 const RegisteredCondition kNumbers(
@@ -136,9 +119,9 @@ const RegisteredCondition kNumbers(
         keys.key("transform", own.transform, "applied before normalize, as in data.transform")
             .one_of(base::Registry<base::Transform>::all().names());
         keys.choice("normalize", own.normalize,
-                    {{"standardize", NumbersAs::standardised},
-                     {"min_max", NumbersAs::between_0_and_1},
-                     {"none", NumbersAs::themselves}},
+                    {{"standardize", data::NormaliseBy::deviation},
+                     {"min_max", data::NormaliseBy::range},
+                     {"none", data::NormaliseBy::nothing}},
                     "by column, with the training rows' statistics, as in data.normalize");
       })}},
     {Numbers::find, Numbers::restore,

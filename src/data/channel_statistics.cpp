@@ -138,9 +138,8 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
   const std::int64_t first = all_ranks.rank() * parts / all_ranks.size(),
                      last = (all_ranks.rank() + 1) * parts / all_ranks.size();
 
-  Normalisation only_transforms{transforms, std::vector<double>(channels, 0.0),
-                                std::vector<double>(channels, 1.0)};
-  const Normaliser normaliser(only_transforms, shape.space.size() + 2, c10::kCPU, at::kDouble);
+  const Normaliser normaliser(Normalisation::only(transforms, shape.channels),
+                              shape.space.size() + 2, c10::kCPU, at::kDouble);
   InputFormat format;
   format.shape = shape;
   format.layout = dataset.layout();

@@ -9,6 +9,11 @@
 
 namespace vae_dist::data {
 
+Normalisation Normalisation::only(std::vector<std::string> transforms, std::int64_t channels) {
+  const auto count = static_cast<std::size_t>(channels);
+  return {std::move(transforms), std::vector<double>(count, 0.0), std::vector<double>(count, 1.0)};
+}
+
 std::string Normalisation::text() const {
   nlohmann::json datasets = nlohmann::json::array();
   for (const StoredArray& array : arrays)

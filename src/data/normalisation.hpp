@@ -27,6 +27,9 @@ struct Normalisation {
   std::vector<double> shift, factor;
   std::vector<StoredArray> arrays = {};  ///< in the order of their channels
 
+  /// Returns the transforms alone, for this number of channels.
+  static Normalisation only(std::vector<std::string> transforms, std::int64_t channels);
+
   /// Returns the numbers as a line of JSON, which parse() reads back to the same bits.
   std::string text() const;
   /// Throws std::invalid_argument if `text` is not what text() returns.

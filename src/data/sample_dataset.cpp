@@ -104,13 +104,6 @@ void refuse_packed_values(const ValueAttributes& attributes, const arrays::Decod
                  "the stored numbers to [0, 1]"));
 }
 
-std::optional<float> missing_value(const ValueAttributes& attributes) {
-  for (const char* name : {"_FillValue", "missing_value"})
-    if (const auto value = attributes.at(name); value && std::isfinite(*value))
-      return static_cast<float>(*value);
-  return std::nullopt;
-}
-
 // Returns the list "'test', 'train'" if the first file has Fuel's splits of its images.
 std::optional<std::string> splits_of(const arrays::DecodedRows& rows) {
   std::set<std::string> names;
@@ -324,13 +317,14 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
   store->geometry = source.geometry;
   store->finish_options = source.finish;
   // A scale from the configuration applies to the stored numbers, whatever the file says.
-  std::vector<std::string> names = {"_FillValue", "missing_value"};
+  std::vector<std::string> names(arrays::kMissingAttributes.begin(),
+                                 arrays::kMissingAttributes.end());
   if (!source.scale) names.insert(names.end(), {"scale_factor", "add_offset"});
   if (!source.scale && !source.plain) names.push_back("scale");
   const ValueAttributes attributes = common_attributes(store->rows, names);
   if (!source.plain) store->given_scale = source.scale ? source.scale : attributes.at("scale");
   if (!source.scale) refuse_packed_values(attributes, store->rows);
-  store->missing = missing_value(attributes);
+  store->missing = arrays::missing_value([&](const char* name) { return attributes.at(name); });
   if (!source.split && source.rows.empty()) store->unused_splits = splits_of(store->rows);
   if (source.mask_missing) {
     store->missing.reset();
@@ -364,6 +358,15 @@ SampleDataset SampleDataset::hold_out(double fraction, std::uint64_t seed) {
   samples_ = samples_.training_part(fraction, seed);
   conditions_ = nullptr;  // they were those of all samples
   return held_out;
+}
+
+std::vector<StoredArray> SampleDataset::stored_arrays() const {
+  const arrays::ArrayFile& file = rows().opened(0);
+  std::vector<StoredArray> out;
+  if (file.sparse()) out.push_back({file.sparse_path(), "V", file.shape().channels});
+  for (const arrays::ArrayFile::Part& part : file.parts())
+    out.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
+  return out;
 }
 
 bool SampleDataset::masks_missing() const { return store_->rows.masks_missing(); }

@@ -69,6 +69,8 @@ class SampleDataset {
     return static_cast<std::size_t>(shape().values()) * bytes_of(type());
   }
   const hdf5::Hdf5Dataset& stored() const;
+  /// Returns the datasets that the channels come from, in their order.
+  std::vector<StoredArray> stored_arrays() const;
 
   bool is_plain() const;  ///< SampleSource::plain
 

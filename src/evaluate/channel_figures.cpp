@@ -77,7 +77,7 @@ class ChannelMeter {
   // Block of `count` samples from sample `done` of those evaluated.
   Sums measure(std::int64_t done, std::int64_t count) const {
     const model::Sample batch = read(done, count);
-    const at::Tensor data = in_file_units(known(batch));
+    const at::Tensor data = in_file_units(with_gaps(batch));
     Sums out = zeros();
     extremes(data, out);
     at::Tensor made;
@@ -103,7 +103,7 @@ class ChannelMeter {
     model::Sample given = batch;
     given.x = at::Tensor();
     const at::Tensor z = keyed_noise(model_, base::Purpose::prior, options_.seed, done, count);
-    const std::vector<at::Tensor> data = quantities_of(in_file_units(known(batch))),
+    const std::vector<at::Tensor> data = quantities_of(in_file_units(with_gaps(batch))),
                                   drawn =
                                       quantities_of(in_file_units(model_.likelihood().mean_image(
                                           model_.decode(z, given), given)));
@@ -128,13 +128,6 @@ class ChannelMeter {
  private:
   model::Sample read(std::int64_t done, std::int64_t count) const {
     return read_batch(dataset_, options_.first + done, count, options_.format);
-  }
-
-  // Returns x with NaN where it is missing.
-  static at::Tensor known(const model::Sample& batch) {
-    return batch.observed.defined()
-               ? batch.x.masked_fill(batch.observed.eq(0), std::numeric_limits<double>::quiet_NaN())
-               : batch.x;
   }
 
   // Returns x, [B, C, space...] in the model's range, in the file's units: float64 on the CPU.
@@ -212,8 +205,7 @@ class ChannelMeter {
 // Adds the blocks in their order: the same bits for any number of ranks. The extremes are those of
 // all blocks.
 ChannelMeter::Sums measured_on_all(const ChannelMeter& meter, const EvaluationOptions& options,
-                                   BlockRange own, std::int64_t blocks,
-                                   comm::CpuCommunicator& all_ranks) {
+                                   std::int64_t blocks, comm::CpuCommunicator& all_ranks) {
   ChannelMeter::Sums total = meter.zeros();
   std::vector<std::int64_t> lengths;
   std::int64_t entries = 0;
@@ -221,17 +213,16 @@ ChannelMeter::Sums measured_on_all(const ChannelMeter& meter, const EvaluationOp
     lengths.push_back(part->numel());
     entries += part->numel();
   }
-  at::Tensor rows = at::zeros({blocks, entries}, at::kDouble);
-  for (std::int64_t b = own.first; b < own.last; ++b) {
-    const std::int64_t done = b * options.block;
-    ChannelMeter::Sums block = meter.measure(done, std::min(options.block, options.samples - done));
-    std::vector<at::Tensor> flat;
-    for (const at::Tensor* part : block.parts()) flat.push_back(part->flatten());
-    rows[b].copy_(at::cat(flat));
-  }
-  // Every entry is one rank's value plus zeros, so the sum is exact.
-  all_ranks.all_reduce_sum(
-      {rows.mutable_data_ptr<double>(), rows.numel(), comm::DataType::float64});
+  std::vector<double> measured =
+      measure_blocks(blocks, static_cast<std::size_t>(entries), all_ranks, [&](std::int64_t b) {
+        const std::int64_t done = b * options.block;
+        ChannelMeter::Sums block =
+            meter.measure(done, std::min(options.block, options.samples - done));
+        std::vector<at::Tensor> flat;
+        for (const at::Tensor* part : block.parts()) flat.push_back(part->flatten());
+        return doubles_of(at::cat(flat));
+      });
+  const at::Tensor rows = at::from_blob(measured.data(), {blocks, entries}, at::kDouble);
   const std::vector<at::Tensor> columns = rows.split_with_sizes(lengths, 1);
   const std::vector<at::Tensor*> parts = total.parts();
   for (std::size_t p = 0; p < parts.size(); ++p) {
@@ -269,31 +260,25 @@ std::vector<std::string> names_of_judged(const data::SampleDataset& dataset,
                                          std::int64_t channels) {
   std::vector<std::string> names = channel_names(dataset);
   if (channels == static_cast<std::int64_t>(names.size())) return names;
-  const arrays::ArrayFile& file = dataset.rows().opened(0);
   const std::string first = names.front(), last = names.back();
-  return {file.sparse() || file.parts().size() == 1 ? first.substr(0, first.rfind('['))
-                                                    : base::text(first, " to ", last)};
+  return {dataset.stored_arrays().size() == 1 ? first.substr(0, first.rfind('['))
+                                              : base::text(first, " to ", last)};
 }
 
 }  // namespace
 
 bool has_telling_channels(const data::InputFormat& format) {
-  const std::int64_t channels = format.shape.channels;
   return format.normaliser || !format.shape.is_image() ||
-         (channels != 1 && channels != 3 && channels != 4);
+         !arrays::is_grey_or_colour(format.shape.channels);
 }
 
 std::vector<std::string> channel_names(const data::SampleDataset& dataset) {
   std::vector<std::string> out;
-  const auto add = [&](const std::string& path, std::int64_t channels) {
-    const std::string name = path.substr(path.find_first_not_of('/'));
-    for (std::int64_t c = 0; c < channels; ++c)
-      out.push_back(channels == 1 ? name : base::text(name, "[", c, "]"));
-  };
-  const arrays::ArrayFile& file = dataset.rows().opened(0);
-  if (file.sparse()) add(file.sparse_path(), dataset.shape().channels);
-  for (const arrays::ArrayFile::Part& part : file.parts())
-    add(part.stored->dataset().path(), part.channels);
+  for (const data::StoredArray& array : dataset.stored_arrays()) {
+    const std::string name = array.name.substr(array.name.find_first_not_of('/'));
+    for (std::int64_t c = 0; c < array.channels; ++c)
+      out.push_back(array.channels == 1 ? name : base::text(name, "[", c, "]"));
+  }
   return out;
 }
 
@@ -304,7 +289,7 @@ ChannelFigures channel_figures(model::LatentModel& model, const data::SampleData
   const ChannelMeter meter(model, dataset, options);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
   const BlockRange own = blocks_of(all_ranks.rank(), blocks, all_ranks.size());
-  const ChannelMeter::Sums sums = measured_on_all(meter, options, own, blocks, all_ranks);
+  const ChannelMeter::Sums sums = measured_on_all(meter, options, blocks, all_ranks);
 
   const std::vector<double> low = doubles_of(sums.low), high = doubles_of(sums.high);
   at::Tensor counts = at::zeros({meter.quantities(), 3, kHistogramBins + 2}, at::kLong);

@@ -240,9 +240,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
-  std::vector<double> sums(static_cast<std::size_t>(blocks) * entries);
-  const BlockRange own = blocks_of(all_ranks.rank(), blocks, all_ranks.size());
-  for (std::int64_t b = own.first; b < own.last; ++b) {
+  const std::vector<double> sums = measure_blocks(blocks, entries, all_ranks, [&](std::int64_t b) {
     const std::int64_t done = b * options.block, first = options.first + done,
                        count = std::min(options.block, options.samples - done);
     const std::vector<std::uint8_t> stored = read_samples(dataset, first, count);
@@ -252,13 +250,8 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     if (options.format.normaliser)
       of_block.log_jacobian = total_of(options.format.normaliser->log_jacobian(
           data::in_model_order(data::stored_pixels(stored, options.format), options.format)));
-    const std::vector<double> block = of_block.flat();
-    std::copy(block.begin(), block.end(),
-              sums.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * entries));
-  }
-  // Every entry is one rank's value plus zeros, so the sum is exact.
-  all_ranks.all_reduce_sum(
-      {sums.data(), static_cast<std::int64_t>(sums.size()), comm::DataType::float64});
+    return of_block.flat();
+  });
   for (std::int64_t b = 0; b < blocks; ++b)
     total.add(std::span(sums).subspan(static_cast<std::size_t>(b) * entries, entries));
 

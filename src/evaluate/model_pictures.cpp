@@ -38,8 +38,8 @@ std::vector<std::vector<std::uint8_t>> image_bytes(const at::Tensor& images, dou
 
 namespace {
 
-// Decodes z, [N, latent_values], a batch at a time, and returns show(decoded, what the decoder was
-// given, index of the first) of all batches.
+// Decodes z, [N, latent_values], a batch at a time, and returns show(decoded, index of the first)
+// of all batches.
 template <typename Show>
 at::Tensor decode_in_batches(model::LatentModel& model, const at::Tensor& z,
                              const at::Tensor& condition, Show show) {
@@ -49,8 +49,7 @@ at::Tensor decode_in_batches(model::LatentModel& model, const at::Tensor& z,
   std::vector<at::Tensor> parts;
   for (std::int64_t done = 0; done < z.size(0); done += kPicturesAtOnce) {
     const std::int64_t count = std::min(kPicturesAtOnce, z.size(0) - done);
-    const model::Sample of_part = given.narrow(done, count);
-    parts.push_back(show(model.decode(z.narrow(0, done, count), of_part), of_part, done));
+    parts.push_back(show(model.decode(z.narrow(0, done, count), given.narrow(done, count)), done));
   }
   return at::cat(parts);
 }
@@ -59,10 +58,9 @@ at::Tensor decode_in_batches(model::LatentModel& model, const at::Tensor& z,
 
 at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z,
                           const at::Tensor& condition) {
-  return decode_in_batches(model, z, condition,
-                           [&](const model::Decoded& decoded, const model::Sample&, std::int64_t) {
-                             return model.likelihood().mean_image(decoded).cpu();
-                           });
+  return decode_in_batches(model, z, condition, [&](const model::Decoded& decoded, std::int64_t) {
+    return model.likelihood().mean_image(decoded).cpu();
+  });
 }
 
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
@@ -75,12 +73,11 @@ at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint
   if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
   if (values == Values::mean) return decoded_images(model, z * temperature, condition);
   return decode_in_batches(
-      model, z * temperature, condition,
-      [&](const model::Decoded& decoded, const model::Sample&, std::int64_t first) {
+      model, z * temperature, condition, [&](const model::Decoded& decoded, std::int64_t first) {
         // A generator for each sample, so that its draw does not depend on the others.
+        const base::PhiloxKey key = base::random_key(seed, base::Purpose::prior, 1);
         std::vector<at::Tensor> drawn;
         for (std::int64_t i = 0; i < decoded.output.size(0); ++i) {
-          const base::PhiloxKey key = base::random_key(seed, base::Purpose::prior, 1);
           const auto word = base::random_block(key, static_cast<std::uint64_t>(first + i), 0, 0);
           at::Generator generator =
               at::detail::createCPUGenerator(static_cast<std::uint64_t>(word[0]) << 32 | word[1]);
@@ -105,10 +102,7 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
             ? posterior.mu
             : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed,
                                                            first + done, part));
-    originals.push_back((batch.observed.defined()
-                             ? batch.x.masked_fill(batch.observed.eq(0), std::nan(""))
-                             : batch.x)
-                            .cpu());
+    originals.push_back(with_gaps(batch).cpu());
     reconstructions.push_back(model.likelihood().mean_image(model.decode(z, batch), batch).cpu());
   }
   return {at::cat(originals), at::cat(reconstructions)};

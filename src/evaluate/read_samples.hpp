@@ -3,6 +3,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <span>
@@ -64,6 +65,12 @@ inline model::Sample read_batch(const data::SampleDataset& dataset, std::int64_t
                                 std::int64_t count, const data::InputFormat& format) {
   return completed(data::model_input(read_samples(dataset, first, count), format), dataset, first,
                    format);
+}
+
+/// Returns x of a batch with NaN where it is missing.
+inline at::Tensor with_gaps(const model::Sample& batch) {
+  return batch.observed.defined() ? batch.x.masked_fill(batch.observed.eq(0), std::nan(""))
+                                  : batch.x;
 }
 
 }  // namespace vae_dist::evaluate

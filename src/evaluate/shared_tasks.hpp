@@ -1,6 +1,7 @@
 // Independent tasks and blocks of rows, shared among ranks.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -17,6 +18,26 @@ struct BlockRange {
 /// the files: were block b on rank b mod np, every node would decode nearly all chunks.
 inline BlockRange blocks_of(int rank, std::int64_t blocks, int ranks) {
   return {blocks * rank / ranks, blocks * (rank + 1) / ranks};
+}
+
+/// Measures all blocks, each on the rank of blocks_of(), and returns their rows one behind the
+/// other, on every rank with the same bits: measure(b) gives block b's `numbers` values. Added in
+/// the order of blocks they make the same sums at any number of ranks. A collective over
+/// `all_ranks`.
+template <typename Measure>
+std::vector<double> measure_blocks(std::int64_t blocks, std::size_t numbers,
+                                   comm::CpuCommunicator& all_ranks, Measure measure) {
+  std::vector<double> rows(static_cast<std::size_t>(blocks) * numbers);
+  const BlockRange own = blocks_of(all_ranks.rank(), blocks, all_ranks.size());
+  for (std::int64_t b = own.first; b < own.last; ++b) {
+    const std::vector<double> row = measure(b);
+    std::copy(row.begin(), row.end(),
+              rows.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(b) * numbers));
+  }
+  // Every entry is one rank's value plus zeros, so the sum is exact.
+  all_ranks.all_reduce_sum(
+      {rows.data(), static_cast<std::int64_t>(rows.size()), comm::DataType::float64});
+  return rows;
 }
 
 /// Runs task t on rank t mod np. Every rank gets the results of all tasks, in their order and with

@@ -307,10 +307,7 @@ std::string find_normalisation(const config::Config& config, const data::SampleD
     log::warn(base::text(training.rows().where(), ": ", flat));
   data::Normalisation out =
       data::normalisation_of(statistics, transforms, normalise_by(config.data.normalize));
-  const arrays::ArrayFile& file = training.rows().opened(0);
-  if (file.sparse()) out.arrays.push_back({file.sparse_path(), "V", channels});
-  for (const arrays::ArrayFile::Part& part : file.parts())
-    out.arrays.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
+  out.arrays = training.stored_arrays();
   return out.text();
 }
 
@@ -421,10 +418,8 @@ data::InputFormat input_format(const config::Config& config, const data::SampleD
   }
   format.masks_missing = dataset.masks_missing();
   if (!config.data.encoder_transform.empty()) {
-    const auto channels = static_cast<std::size_t>(format.shape.channels);
     format.encoder = std::make_shared<data::Normaliser>(
-        data::Normalisation{config.data.encoder_transform, std::vector<double>(channels, 0.0),
-                            std::vector<double>(channels, 1.0)},
+        data::Normalisation::only(config.data.encoder_transform, format.shape.channels),
         format.shape.space.size() + 2, device, format.type);
   }
   return format;

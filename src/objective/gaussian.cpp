@@ -76,13 +76,8 @@ class Gaussian : public model::Likelihood {
           0.5 * (squares * (-log_variance).exp() + log_variance + kLog2Pi), sample);
     }
     const at::Tensor error = model::sum_of_observed(squares, sample);
-    if (sample.observed.defined())
-      return nats_of_observed(decoded, error, model::observed_values(sample));
-    if (own_.variance == Variance::predicted_shared)
-      return nats_of_error(error, shared_log_sigma(decoded), values_of(x));
-    if (own_.variance == Variance::optimal && is_training())
-      return nats_of_error(error, log_sigma_of(error.mean() / values_of(x)), values_of(x));
-    return nats_of_error(error, log_sigma_like(error), values_of(x));
+    return sample.observed.defined() ? nats_of(decoded, error, model::observed_values(sample))
+                                     : nats_of(decoded, error, values_of(x));
   }
 
   // With one sigma for all values of a sample, a single matrix product gives all pairs.
@@ -128,14 +123,22 @@ class Gaussian : public model::Likelihood {
   }
 
  private:
-  // The same for samples of which `values`, [B], are observed.
-  at::Tensor nats_of_observed(const model::Decoded& decoded, const at::Tensor& error,
-                              const at::Tensor& values) const {
+  // -log p of samples whose squared errors, [B], are sums over `values` values each.
+  template <typename Values>
+  at::Tensor nats_of(const model::Decoded& decoded, const at::Tensor& error,
+                     const Values& values) const {
     if (own_.variance == Variance::predicted_shared)
       return nats_of_error(error, shared_log_sigma(decoded), values);
     if (own_.variance == Variance::optimal && is_training())
-      return nats_of_error(error, log_sigma_of((error / values).mean()), values);
+      return nats_of_error(error, log_sigma_of(mean_error(error, values)), values);
     return nats_of_error(error, log_sigma_like(error), values);
+  }
+
+  static at::Tensor mean_error(const at::Tensor& error, double values) {
+    return error.mean() / values;
+  }
+  static at::Tensor mean_error(const at::Tensor& error, const at::Tensor& values) {
+    return (error / values).mean();
   }
 
   // Returns the log sigma of each decoded latent, [B].

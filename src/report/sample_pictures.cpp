@@ -128,7 +128,7 @@ plot::PanelSection field_section(const at::Tensor& samples, const at::Tensor& pa
 
 bool Showing::as_images(const at::Tensor& samples) const {
   const std::int64_t channels = samples.dim() == 4 ? samples.size(1) : 0;
-  return range && (channels == 1 || channels == 3 || channels == 4);
+  return range && arrays::is_grey_or_colour(channels);
 }
 
 std::vector<std::string> channel_names(const std::vector<data::StoredArray>& arrays) {
@@ -155,12 +155,7 @@ Showing showing_of(const std::shared_ptr<const data::Normaliser>& normaliser, do
 }
 
 std::vector<std::string> channel_names(const data::SampleDataset& dataset) {
-  const arrays::ArrayFile& file = dataset.rows().opened(0);
-  std::vector<data::StoredArray> arrays;
-  if (file.sparse()) arrays.push_back({file.sparse_path(), "V", file.shape().channels});
-  for (const arrays::ArrayFile::Part& part : file.parts())
-    arrays.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
-  return channel_names(arrays);
+  return channel_names(dataset.stored_arrays());
 }
 
 Showing showing_of(const data::InputFormat& format, const data::SampleDataset& dataset) {
