@@ -86,6 +86,11 @@ struct Transform : Item {};
 struct Condition : Item {};
 
 /// An entry of `objective.regularisers`, with `name` and its own keys.
-struct Regulariser : Item {};
+struct Regulariser : Item {
+  bool needs_posterior = false;  ///< it reads log_var, so a point latent is refused
+  /// Whether its weight is that of a bound in nats, so that under `reduction: mean` a variational
+  /// model multiplies it by M_N, as it does the KL. Otherwise the weight stays as it is written.
+  bool in_nats = true;
+};
 
 }  // namespace vae_dist::base

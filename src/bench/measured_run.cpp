@@ -18,7 +18,7 @@ MeasuredRun::MeasuredRun(const MeasuredConfig& wanted, const comm::MpiWorld& wor
                 wanted.exchange ? plan()
                                 : input::ReplicaPlan{plan().samples_per_rank(),
                                                      plan().replicas_per_rank(), 1, 0},
-                device(), run_.data.conditions.values()},
+                device(), run_.data.conditions.values(), data().size()},
                wanted.exchange ? all_ranks : *alone_, collectives_) {
   if (wanted.exchange) learner_.replicate(all_ranks);
   convolutions_ = step::plan_convolutions(learner_, {config_}, all_ranks);

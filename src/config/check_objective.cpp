@@ -90,6 +90,18 @@ std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
   return std::nullopt;
 }
 
+std::optional<Contradiction> in_regularisers(const Config& config) {
+  if (latent_kind(config.model) == base::LatentKind::posterior) return std::nullopt;
+  for (const base::ItemList::Entry& entry : config.objective.regularisers.entries())
+    if (base::Registry<base::Regulariser>::all().at(entry.item->name).needs_posterior)
+      return Contradiction{{"objective.regularisers", "model.name"},
+                           base::text("objective.regularisers has ", entry.item->name,
+                                      ", which needs a posterior, but ", config.model.network.name,
+                                      " encodes each sample as a point; remove it, or choose a "
+                                      "variational model")};
+  return std::nullopt;
+}
+
 std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& objective) {
   if (objective.importance_samples == 1) return std::nullopt;
   const std::string subject =
@@ -123,6 +135,7 @@ std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& object
 std::optional<Contradiction> find_contradiction_in_objective(const Config& config) {
   if (auto found = in_likelihood(config)) return found;
   if (auto found = in_schedules(config.objective)) return found;
+  if (auto found = in_regularisers(config)) return found;
   return in_importance_samples(config.objective);
 }
 

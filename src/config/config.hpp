@@ -68,10 +68,12 @@ struct CapacityConfig {
 };
 
 enum class Reduction { mean, sum };
+enum class Scope { global, replica };
 
 struct ObjectiveConfig {
   base::Chosen<base::Likelihood> likelihood{"gaussian"};
   Reduction reduction = Reduction::mean;
+  Scope scope = Scope::global;
   KldWeightConfig kld_weight;
   BetaConfig beta;
   double free_bits = 0.0;

@@ -123,6 +123,15 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   section.choice("reduction", objective.reduction, words_of(objective.reduction),
                  "mean: mean squared error over batch and pixels, as in PyTorch-VAE; sum: sum over "
                  "pixels and mean over the batch, with all constants (nats)");
+  section
+      .choice(
+          "scope", objective.scope, words_of(objective.scope),
+          "which batch free bits, the capacity, variance optimal and regularisers see where they "
+          "are no sum over samples. global: the global batch, at any number of ranks; replica: "
+          "each replica its own, which is another objective")
+      .for_older_runs("replica")
+      .counts_when("model.name has an encoder",
+                   [&config] { return latent_kind(config.model) != base::LatentKind::none; });
 
   KldWeightConfig& kld_weight = objective.kld_weight;
   base::Section weight(keys, "objective.kld_weight");
@@ -186,7 +195,7 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
 
   section
       .key("free_bits", objective.free_bits,
-           "nats: the KL of each latent dimension counts as max(this, its mean over the replica)")
+           "nats: the KL of each latent dimension counts as max(this, its mean over the batch)")
       .at_least(0)
       .counts_when(weighted, weighs_kld);
   const auto has_capacity = [has_posterior, &objective] {
@@ -212,7 +221,8 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
       .counts_when(vaes, has_posterior);
   section
       .key("regularisers", objective.regularisers,
-           "regularisers of the latent code: a list of {name: ..., weight: ...}. Available: " +
+           "regularisers of the latent code: a list of {name: ..., weight: ..., schedule: ..., "
+           "...}. Available: " +
                items_help(base::Registry<base::Regulariser>::all().items()))
       .empty_is("[]")
       .for_older_runs("[]")

@@ -53,6 +53,12 @@ const base::Words<Reduction>& words() {
 }
 
 template <>
+const base::Words<Scope>& words() {
+  static const base::Words<Scope> all = {{"global", Scope::global}, {"replica", Scope::replica}};
+  return all;
+}
+
+template <>
 const base::Words<Normalize>& words() {
   static const base::Words<Normalize> all = {{"scale", Normalize::scale},
                                              {"none", Normalize::none},

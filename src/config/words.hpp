@@ -28,6 +28,8 @@ const base::Words<BetaSchedule>& words();
 template <>
 const base::Words<Reduction>& words();
 template <>
+const base::Words<Scope>& words();
+template <>
 const base::Words<Normalize>& words();
 template <>
 const base::Words<Missing>& words();

@@ -60,6 +60,13 @@ struct Sums {
   }
 };
 
+std::vector<std::string> terms_of(const objective::Objective& objective) {
+  std::vector<std::string> out;
+  for (const objective::Regulariser& each : objective.options().regularisers)
+    for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
+  return out;
+}
+
 std::vector<double> column_sums(const at::Tensor& rows) {
   const at::Tensor sums = rows.to(at::kCPU, at::kDouble).sum(0);
   return {sums.const_data_ptr<double>(), sums.const_data_ptr<double>() + sums.numel()};
@@ -81,7 +88,7 @@ class BlockEvaluator {
              model_.latent_kind() == base::LatentKind::posterior
                  ? static_cast<std::size_t>(model_.latent_values())
                  : 0,
-             objective_.options().regularisers.size());
+             terms_of(objective_).size());
     if (model_.latent_kind() == base::LatentKind::none) {
       from_the_prior(batch, out);
     } else {
@@ -104,13 +111,13 @@ class BlockEvaluator {
                  model::observed_values(exact));
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
-      add_regularisers(posterior, posterior.mu, out);
+      add_regularisers(posterior, posterior.mu, first, out);
       return;
     }
     const at::Tensor z = model::reparameterize(
         posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
     const model::Decoded drawn = in_double(model_.decode(z, batch));
-    add_regularisers(posterior, z, out);
+    add_regularisers(posterior, z, first, out);
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
 
     if (batch.observed.defined()) {
@@ -127,10 +134,18 @@ class BlockEvaluator {
     if (!counts_.empty()) importance_weighted(batch, posterior, first, out);
   }
 
-  void add_regularisers(const model::Posterior& posterior, const at::Tensor& z, Sums& out) const {
-    const std::vector<at::Tensor> values = objective_.regulariser_values(posterior, z);
-    for (std::size_t i = 0; i < values.size(); ++i)
-      out.regularisers[i] = values[i].item<double>() * static_cast<double>(z.size(0));
+  // What looks at a whole batch sees the block.
+  void add_regularisers(const model::Posterior& posterior, const at::Tensor& z, std::int64_t first,
+                        Sums& out) const {
+    objective::LatentRows rows{posterior, z, {}};
+    if (objective_.uses_prior())
+      rows.prior = keyed_noise(model_, base::Purpose::prior, options_.seed, first, z.size(0))
+                       .to(z.options());
+    const std::vector<at::Tensor> values = objective_.regulariser_values(rows);
+    if (values.empty()) return;
+    const at::Tensor all = at::cat(values).to(at::kCPU, at::kDouble);
+    for (std::size_t i = 0; i < out.regularisers.size(); ++i)
+      out.regularisers[i] = all.const_data_ptr<double>()[i] * static_cast<double>(z.size(0));
   }
 
   void importance_weighted(const model::Sample& batch, const model::Posterior& posterior,
@@ -194,13 +209,19 @@ double validation_loss(const objective::Objective& objective, const objective::S
   if (result.active_units) {
     const objective::MeanKl kl{scalar(result.kld_nats),
                                at::tensor(result.kld_per_dimension, at::kDouble)};
-    const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats};
+    const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats, weights.ramps};
     loss =
         objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
   }
   std::vector<at::Tensor> values;
-  for (const auto& [term, value] : result.regularisers) values.push_back(scalar(value));
-  return objective.regularised(loss, values).item<double>();
+  std::size_t next = 0;
+  for (const objective::Regulariser& each : objective.options().regularisers) {
+    std::vector<double> of_terms;
+    for (std::size_t i = 0; i < each.terms.size(); ++i)
+      of_terms.push_back(result.regularisers.at(next++).second);
+    values.push_back(at::tensor(of_terms, at::kDouble));
+  }
+  return objective.regularised(loss, values, weights).item<double>();
 }
 
 // Returns the bits to add to a density of 256-level values on [low, high] for their probability.
@@ -235,7 +256,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   Sums total(
       counts.size(),
       kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0,
-      objective.options().regularisers.size());
+      terms_of(objective).size());
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
@@ -270,8 +291,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   out.loss = total.loss / n;
   if (kind != base::LatentKind::none)
     for (std::size_t i = 0; i < total.regularisers.size(); ++i)
-      out.regularisers.emplace_back(objective.options().regularisers[i].term,
-                                    total.regularisers[i] / n);
+      out.regularisers.emplace_back(terms_of(objective)[i], total.regularisers[i] / n);
   if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, out);
   // From here on the likelihoods are those of the file's values.
   const double log_jacobian = total.log_jacobian / n;

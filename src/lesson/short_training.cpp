@@ -20,7 +20,7 @@ ShortTraining::ShortTraining(const config::Config& config, const data::SampleDat
       learning_rate_(step::learning_rate_plan(config.train, data.size() / config.train.global_batch,
                                               kMostSteps)),
       self_(comm::make_self_communicator()),
-      learner_({config, data.shape(), plan_, device}, *self_, log_),
+      learner_({config, data.shape(), plan_, device, 0, data.size()}, *self_, log_),
       runner_({.config = config_,
                .train = data_,
                .plan = plan_,

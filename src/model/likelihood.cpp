@@ -63,6 +63,16 @@ at::Tensor Likelihood::squared_error(const Decoded& decoded, const Sample& sampl
       .mean();
 }
 
+at::Tensor Likelihood::error_means(const Decoded& decoded, const Sample& sample) {
+  const at::Tensor error = sum_of_observed((decoded.output - sample.x).square(), sample),
+                   values = observed_values(sample).expand_as(error);
+  return at::stack({error.mean(), values.mean(), (error / values).mean()});
+}
+
+at::Tensor Likelihood::negative_log_of_means(const at::Tensor&, bool) const {
+  throw std::logic_error("this likelihood does not follow the error of a batch");
+}
+
 at::Tensor sum_of_observed(const at::Tensor& of_values, const Sample& sample) {
   // What a decoder says of a missing value may be anything, so it is selected, not multiplied.
   return (sample.observed.defined()

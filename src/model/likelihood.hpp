@@ -1,5 +1,5 @@
 // p(x|z): interprets a decoder's output as a distribution over x. Each likelihood is one file in
-// ../objective that registers itself; see "Add a likelihood" in README.md.
+// ../objective that registers itself; see "Add a likelihood" in ../objective/README.md.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -56,6 +56,16 @@ class Likelihood : public torch::nn::Module, public BeginsAsConstructed {
   /// std::logic_error if the likelihood does not say how to draw.
   virtual at::Tensor draw(const Decoded& decoded, const Sample& given,
                           at::Generator& generator) const;
+
+  /// Returns, as means over a batch's samples, all that -log p(x|z) of a whole batch depends on
+  /// where the likelihood follows the error: the squared error, the number of observed values, and
+  /// their quotient. [3]
+  static at::Tensor error_means(const Decoded& decoded, const Sample& sample);
+
+  /// Returns the mean -log p(x|z) of a whole batch in training mode, from its error_means(): nats
+  /// per sample, or the mean over samples of nats per observed value. Only for likelihoods that
+  /// follow the error; others throw std::logic_error.
+  virtual at::Tensor negative_log_of_means(const at::Tensor& error_means, bool per_value) const;
 
   /// Blends a step's mean squared error per value over its replicas (a scalar) into the running
   /// value, unless `skip` ([1], 1 = nothing may change). Only likelihoods that follow the error do

@@ -110,6 +110,14 @@ class Gaussian : public model::Likelihood {
     return mean + log_sigma.exp() * at::randn(mean.sizes(), generator, mean.options());
   }
 
+  at::Tensor negative_log_of_means(const at::Tensor& means, bool per_value) const override {
+    if (own_.variance != Variance::optimal)
+      return Likelihood::negative_log_of_means(means, per_value);
+    const at::Tensor of_value = means[2], log_sigma = log_sigma_of(of_value);
+    return per_value ? nats_of_error(of_value, log_sigma, 1.0)
+                     : nats_of_error(means[0], log_sigma, means[1]);
+  }
+
   // The first 1 / (1 - kDecay) steps form a plain mean, which forgets the initial value.
   void blend_into_running(const at::Tensor& step_mse, const at::Tensor& skip) override {
     if (own_.variance != Variance::optimal) return;
@@ -170,8 +178,9 @@ const model::RegisteredLikelihood kGaussian(
              {"optimal", Variance::optimal},
              {"predicted", Variance::predicted},
              {"predicted_shared", Variance::predicted_shared}},
-            "learned: one log sigma for all values; optimal: sigma^2 is the replica's MSE, and "
-            "evaluation uses its running mean; predicted: the decoder predicts log sigma^2 of each "
+            "learned: one log sigma for all values; optimal: sigma^2 is the MSE of the batch "
+            "(objective.scope), and evaluation uses its running mean; predicted: the decoder "
+            "predicts log sigma^2 of each "
             "value, at least -6; predicted_shared: one log sigma^2 for all values of a sample, at "
             "least -12");
         keys.key("sigma", own.sigma,

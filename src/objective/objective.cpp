@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -32,6 +33,11 @@ at::Tensor times(double factor, const at::Tensor& on_device, const at::Tensor& x
 
 at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device) {
   return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number;
+}
+
+void report_values(const std::vector<at::Tensor>& regularisers, LossTerms& out) {
+  for (const at::Tensor& values : regularisers)
+    for (const at::Tensor& value : values.detach().unbind()) out.extra_terms.push_back(value);
 }
 
 base::Term effective_samples_term() {
@@ -81,6 +87,8 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
   } else if (options.importance_samples > 1) {
     extra_terms_.push_back(effective_samples_term());
   }
+  // A frozen likelihood stays in evaluation mode, in which it follows nothing.
+  follows_error_ = model.likelihood().traits().follows_error && model.likelihood().is_training();
   if (model.likelihood().traits().follows_error) {
     squared_error_term_ = extra_terms_.size();
     extra_terms_.push_back(
@@ -92,18 +100,21 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
          .falls = true});
   }
   for (const Regulariser& regulariser : options.regularisers)
-    extra_terms_.push_back(
-        {.name = regulariser.term,
-         .title = "Regulariser " + regulariser.term,
-         .unit = "",
-         .series = "vae_dist_regulariser",
-         .help = "Unweighted value of a regulariser of the latent code in the last step.",
-         .labels = {{"term", regulariser.term}}});
+    for (const RegulariserTerm& term : regulariser.terms)
+      extra_terms_.push_back(
+          {.name = term.name,
+           .title = "Regulariser " + term.name,
+           .unit = "",
+           .series = "vae_dist_regulariser",
+           .help = "Unweighted value of a regulariser of the latent code in the last step.",
+           .labels = {{"term", term.name}}});
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
-  if (kind_ == base::LatentKind::point) return 0;
-  if (kind_ == base::LatentKind::posterior) return latent_values_ * options_.importance_samples;
+  const std::int64_t prior = uses_prior() ? latent_values_ : 0;
+  if (kind_ == base::LatentKind::point) return prior;
+  if (kind_ == base::LatentKind::posterior)
+    return latent_values_ * options_.importance_samples + prior;
   return latent_values_ * ((options_.prior_samples + replica_samples - 1) / replica_samples);
 }
 
@@ -135,24 +146,47 @@ at::Tensor Objective::loss_of(const at::Tensor& reconstruction, const at::Tensor
   return reconstruction + times(weights.kld_factor, weights.kld_factor_on_device, charged);
 }
 
-std::vector<at::Tensor> Objective::regulariser_values(const model::Posterior& posterior,
-                                                      const at::Tensor& z,
+bool Objective::uses_prior() const {
+  return std::any_of(options_.regularisers.begin(), options_.regularisers.end(),
+                     [](const Regulariser& each) { return each.uses_prior(); });
+}
+
+std::vector<at::Tensor> Objective::regulariser_values(const LatentRows& rows,
                                                       std::int64_t replicas) const {
   std::vector<at::Tensor> values;
-  for (const Regulariser& regulariser : options_.regularisers)
-    values.push_back(
-        mean_over_replicas(z.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
-          return regulariser.value(
-              {posterior.mu.narrow(0, first, count),
-               posterior.is_point() ? at::Tensor() : posterior.log_var.narrow(0, first, count)},
-              z.narrow(0, first, count));
-        }));
+  const std::int64_t samples = rows.z.size(0) / replicas;
+  for (const Regulariser& regulariser : options_.regularisers) {
+    if (replicas == 1) {
+      values.push_back(regulariser.of(rows));
+      continue;
+    }
+    std::vector<at::Tensor> parts;
+    for (std::int64_t r = 0; r < replicas; ++r)
+      parts.push_back(regulariser.of(rows.narrow(r * samples, samples)));
+    values.push_back(at::stack(parts).mean(0));
+  }
   return values;
 }
 
-at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const {
-  for (std::size_t i = 0; i < values.size(); ++i)
-    loss = loss + options_.regularisers[i].weight * values[i];
+// Returns the sum of a regulariser's values, each times its weight in this step.
+at::Tensor Objective::weighted(std::size_t index, const at::Tensor& values,
+                               const StepWeights& weights) const {
+  const std::vector<RegulariserTerm>& terms = options_.regularisers[index].terms;
+  at::Tensor sum;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    if (terms[i].weight == 0) continue;
+    const at::Tensor part = terms[i].weight * values[static_cast<std::int64_t>(i)];
+    sum = sum.defined() ? sum + part : part;
+  }
+  if (!sum.defined()) return at::zeros({}, values.options());
+  if (weights.ramps_on_device.defined())
+    return as_scalar_of(weights.ramps_on_device[static_cast<std::int64_t>(index)], sum) * sum;
+  return weights.ramps.empty() ? sum : weights.ramps.at(index) * sum;
+}
+
+at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>& values,
+                                  const StepWeights& weights) const {
+  for (std::size_t i = 0; i < values.size(); ++i) loss = loss + weighted(i, values[i], weights);
   return loss;
 }
 
@@ -166,10 +200,8 @@ LossTerms Objective::terms(model::LatentModel& model, const model::Sample& sampl
 
 LossTerms Objective::with_posterior(model::LatentModel& model, const model::Sample& sample,
                                     const StepWeights& weights, std::int64_t replicas) const {
-  const model::Posterior posterior = model.encode(sample);
-  const at::Tensor z = model::reparameterize(posterior, sample.noise);
-  const model::Decoded decoded = model.decode(z, sample);
-  const std::vector<at::Tensor> regularisers = regulariser_values(posterior, z, replicas);
+  const auto [posterior, z, prior, decoded] = forward(model, sample, /*decode=*/true);
+  const std::vector<at::Tensor> regularisers = regulariser_values({posterior, z, prior}, replicas);
   LossTerms out;
   out.reconstruction =
       mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
@@ -177,10 +209,10 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
       });
   if (model.likelihood().traits().follows_error)
     out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
-  for (const at::Tensor& value : regularisers) out.extra_terms.push_back(value.detach());
+  report_values(regularisers, out);
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());
-    out.loss = regularised(out.reconstruction, regularisers);
+    out.loss = regularised(out.reconstruction, regularisers, weights);
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
@@ -195,7 +227,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
                       {kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()},
                       weights);
                 });
-  out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers);
+  out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers, weights);
   return out;
 }
 

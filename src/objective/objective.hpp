@@ -22,6 +22,7 @@
 #include "model/latent_model.hpp"
 #include "objective/kld_weight.hpp"
 #include "objective/regulariser.hpp"
+#include "objective/whole_batch.hpp"
 
 namespace vae_dist::objective {
 
@@ -32,18 +33,22 @@ struct ObjectiveOptions {
   std::int64_t importance_samples = 1;  ///< K of a variational autoencoder
   std::int64_t prior_samples = 64;      ///< K of a decoder-only model
   std::vector<Regulariser> regularisers =
-      {};  ///< of the latent code; need an encoder, and no importance samples
+      {};                    ///< of the latent code; need an encoder, and no importance samples
+  bool whole_batch = false;  ///< what is no sum over samples is computed of the global batch, not
+                             ///< of each replica (whole_batch.hpp)
 };
 
 /// The weights of the loss that change with the step.
 struct StepWeights {
   double kld_factor = 0;     ///< M_N * beta(step)
   double capacity_nats = 0;  ///< C(step)
+  /// The ramp of each regulariser (Regulariser::ramp()); empty: all 1.
+  std::vector<double> ramps = {};
 
   /// The same numbers as scalars on the model's device, or undefined. If defined, the loss uses
   /// them, because each launch of a captured step must read the current numbers from the device.
   /// Both ways give the same bits.
-  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {};
+  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {}, ramps_on_device = {};
 };
 
 /// The terms of a loss, all scalars. `loss` carries the gradient.
@@ -92,6 +97,43 @@ class Objective {
   LossTerms terms(model::LatentModel& model, const model::Sample& sample,
                   const StepWeights& weights, std::int64_t replicas = 1) const;
 
+  // The same in two passes, if something looks at the whole batch: forward() and share() of every
+  // batch, of_means() and add_pairs() once all shares are collected, then terms() of every batch.
+
+  /// Whether anything looks at the whole batch.
+  bool looks_at_whole_batch() const { return looks_at_means() || looks_at_rows(); }
+  bool looks_at_rows() const;
+
+  /// Encodes a batch and draws z. Decodes it too if `decode`, or if the shares depend on the
+  /// reconstruction.
+  Forward forward(model::LatentModel& model, const model::Sample& sample, bool decode) const;
+
+  /// Returns what a batch contributes, with a gradient if forward() had one.
+  BatchShare share(const Forward& forward, const model::Sample& sample) const;
+
+  /// Returns the part of W that is a function of means, and dW/dS. means: [K].
+  WholeBatch of_means(const model::Likelihood& likelihood, const at::Tensor& means,
+                      const StepWeights& weights) const;
+
+  /// The number of values of all regularisers over pairs.
+  std::int64_t pair_values() const;
+
+  /// Adds to `values`, [pair_values()], the parts of samples first .. first + count - 1 of the
+  /// whole batch, and to `gradients` dW/dZ of these parts. rows, gradients: as BatchShare::rows, of
+  /// all samples.
+  void add_pairs(const std::vector<at::Tensor>& rows, std::int64_t first, std::int64_t count,
+                 const StepWeights& weights, const std::vector<at::Tensor>& gradients,
+                 const at::Tensor& values) const;
+
+  /// Completes the W of of_means() by the values of the regularisers over pairs.
+  void add_pair_values(const at::Tensor& values, const StepWeights& weights,
+                       WholeBatch& whole) const;
+
+  /// Returns the terms of a batch. What looks at the whole batch has the value of the whole, and
+  /// the batch's share of its gradient.
+  LossTerms terms(model::LatentModel& model, const Forward& forward, const model::Sample& sample,
+                  const StepWeights& weights, const WholeBatch& whole) const;
+
   /// Returns the loss's unweighted penalty for the latent code, a scalar: the KL, the KL with free
   /// bits, or the distance of the KL to the capacity.
   at::Tensor charged(const MeanKl& kl, const StepWeights& weights) const;
@@ -102,12 +144,16 @@ class Objective {
   at::Tensor loss_of(const at::Tensor& reconstruction, const at::Tensor& charged,
                      const StepWeights& weights) const;
 
-  /// Returns the value of each regulariser for a batch, averaged over its replicas: scalars.
-  std::vector<at::Tensor> regulariser_values(const model::Posterior& posterior, const at::Tensor& z,
+  /// Returns the values of each regulariser for a batch, averaged over its replicas: [terms] each.
+  std::vector<at::Tensor> regulariser_values(const LatentRows& rows,
                                              std::int64_t replicas = 1) const;
 
   /// Returns the loss plus the weighted values of the regularisers.
-  at::Tensor regularised(at::Tensor loss, const std::vector<at::Tensor>& values) const;
+  at::Tensor regularised(at::Tensor loss, const std::vector<at::Tensor>& values,
+                         const StepWeights& weights) const;
+
+  /// Whether a regulariser reads draws of the prior (LatentRows::prior).
+  bool uses_prior() const;
 
   /// Converts a negative log-likelihood in nats per sample (a number or a scalar tensor) to the
   /// reported unit: unchanged under `sum`, per value under `mean`. image_values: D.
@@ -126,6 +172,11 @@ class Objective {
  private:
   // Whether charged() of a batch equals the mean of charged() over its replicas.
   bool is_charged_as_a_sum() const;
+  bool looks_at_means() const;
+  bool looks_at_reconstruction() const;
+  LatentRows rows_of(const std::vector<at::Tensor>& fields) const;
+  at::Tensor weighted(std::size_t regulariser, const at::Tensor& values,
+                      const StepWeights& weights) const;
   LossTerms with_posterior(model::LatentModel& model, const model::Sample& sample,
                            const StepWeights& weights, std::int64_t replicas) const;
   LossTerms importance_weighted(model::LatentModel& model, const model::Sample& sample,
@@ -138,6 +189,7 @@ class Objective {
   std::int64_t latent_values_;
   std::vector<base::Term> extra_terms_;
   std::optional<std::size_t> squared_error_term_;
+  bool follows_error_ = false;  // the likelihood
 };
 
 /// Converts the mean of Objective::reduced() to the reconstruction term of the exact negative

@@ -1,37 +1,93 @@
 #include "objective/regulariser.hpp"
 
+#include <ATen/ATen.h>
+
+#include <algorithm>
 #include <map>
 
 namespace vae_dist::objective {
 namespace {
 
+enum class WeightSchedule { constant, linear };
+
 struct Weighted {
   double weight = 1;
+  WeightSchedule schedule = WeightSchedule::constant;
+  std::int64_t steps = 1000;
   std::any own;
 };
 
 }  // namespace
 
+LatentRows LatentRows::narrow(std::int64_t first, std::int64_t count) const {
+  const auto part = [&](const at::Tensor& rows) {
+    return rows.defined() ? rows.narrow(0, first, count) : at::Tensor();
+  };
+  return {{part(posterior.mu), part(posterior.log_var)}, part(z), part(prior)};
+}
+
+at::Tensor Regulariser::of(const LatentRows& rows) const {
+  if (const auto* const mean = std::get_if<MeanOverSamples>(&value))
+    return (*mean)(rows.posterior, rows.z).view(1);
+  if (const auto* const function = std::get_if<FunctionOfMeans>(&value))
+    return function->values(function->means(rows));
+  return std::get<SumOverPairs>(value).part(rows, 0, rows.z.size(0));
+}
+
+bool Regulariser::uses_prior() const {
+  const auto* const pairs = std::get_if<SumOverPairs>(&value);
+  return pairs && pairs->uses_prior;
+}
+
+double Regulariser::ramp(std::int64_t step) const {
+  if (ramp_steps == 0) return 1;
+  return std::min(1.0, static_cast<double>(step) / static_cast<double>(ramp_steps));
+}
+
 RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRegulariser make) {
   const auto describe_own = described.own.describe;
-  described.own.defaults = Weighted{1, described.own.defaults};
-  described.own.describe = [describe_own](base::Section& keys, std::any& settings) {
+  Weighted defaults;
+  defaults.own = described.own.defaults;
+  described.own.defaults = defaults;
+  const bool in_nats = described.in_nats;
+  described.own.describe = [describe_own, in_nats](base::Section& keys, std::any& settings) {
     auto& weighted = std::any_cast<Weighted&>(settings);
-    keys.key("weight", weighted.weight, "factor of this term in the loss").at_least(0);
+    keys.key("weight", weighted.weight,
+             in_nats
+                 ? "factor of this term beside a bound in nats; reduction mean multiplies it by "
+                   "M_N, as it does the KL"
+                 : "factor of this term in the loss")
+        .at_least(0);
+    keys.choice("schedule", weighted.schedule,
+                {{"constant", WeightSchedule::constant}, {"linear", WeightSchedule::linear}},
+                "linear: all weights of this term rise from 0 over `steps` steps");
+    keys.key("steps", weighted.steps, "linear: number of steps")
+        .at_least(1)
+        .counts_when("its schedule is linear",
+                     [&weighted] { return weighted.schedule == WeightSchedule::linear; });
     if (weighted.own.has_value()) describe_own(keys, weighted.own);
   };
   base::Registered<base::Regulariser, MakeRegulariser>(std::move(described), std::move(make));
 }
 
-std::vector<Regulariser> make_regularisers(const base::ItemList& listed) {
+std::vector<Regulariser> make_regularisers(const base::ItemList& listed,
+                                           std::int64_t training_samples) {
   std::vector<Regulariser> out;
   std::map<std::string, int> seen;
   for (const base::ItemList::Entry& entry : listed.entries()) {
     const std::string& name = entry.item->name;
     const int count = ++seen[name];
     const auto& settings = entry.get<Weighted>();
-    out.push_back({count == 1 ? name : name + "_" + std::to_string(count), settings.weight,
-                   base::makers<MakeRegulariser>().at(name)(settings.own)});
+    MadeRegulariser made =
+        base::makers<MakeRegulariser>().at(name)({settings.own, settings.weight, training_samples});
+    Regulariser regulariser{{{name, settings.weight}},
+                            std::move(made.value),
+                            settings.schedule == WeightSchedule::linear ? settings.steps : 0,
+                            base::Registry<base::Regulariser>::all().at(name).in_nats};
+    regulariser.terms.insert(regulariser.terms.end(), made.further.begin(), made.further.end());
+    if (count > 1)
+      for (RegulariserTerm& term : regulariser.terms) term.name += "_" + std::to_string(count);
+    out.push_back(std::move(regulariser));
   }
   return out;
 }

@@ -1,42 +1,120 @@
 // Loss terms that depend on the latent code, looked up by their names in the configuration.
-// ../model/README.md: "Add a regulariser".
+// README.md: "Add a regulariser".
+//
+// A regulariser is of one of three kinds, by what a sample's gradient depends on:
+//
+//   a mean over samples      nothing but the sample (code_l2). Every batch computes its own.
+//   a function of means      means over the whole batch, of which it is a function (dip).
+//   a sum over pairs         all other samples of the whole batch (tc, mmd).
+//
+// The last two look at the whole batch; whole_batch.hpp says how their gradients become those of
+// the global batch at any number of ranks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <any>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "base/registered_kinds.hpp"
 #include "model/latent_model.hpp"
 
 namespace vae_dist::objective {
 
-/// Computes a regulariser's value, averaged over a batch: a scalar with a gradient. `z`: [B,
-/// latent], drawn from the posterior, or the code itself if the code is a point.
-using RegulariserValue =
+/// The latent codes of samples, in their order.
+struct LatentRows {
+  model::Posterior posterior;  ///< mu, log_var: [B, L]; log_var is undefined if the code is a point
+  at::Tensor z;                ///< [B, L], drawn from the posterior, or the code itself
+  at::Tensor prior;            ///< [B, L], draws of p(z), one for each sample and keyed by it;
+                               ///< defined if a regulariser of the objective asks for them
+
+  LatentRows narrow(std::int64_t first, std::int64_t count) const;
+};
+
+/// Computes a value averaged over a batch: a scalar with a gradient. `z`: [B, L].
+using MeanOverSamples =
     std::function<at::Tensor(const model::Posterior& posterior, const at::Tensor& z)>;
 
-/// Makes a regulariser from its own settings.
-using MakeRegulariser = std::function<RegulariserValue(const std::any& own)>;
+/// values(means(batch)). Means of batches of equal size average to those of the whole batch.
+struct FunctionOfMeans {
+  std::function<std::int64_t(std::int64_t latent)> count;     ///< K of L
+  std::function<at::Tensor(const LatentRows& rows)> means;    ///< [K], with a gradient
+  std::function<at::Tensor(const at::Tensor& means)> values;  ///< [terms], with a gradient
+};
+
+/// A sum over all pairs of samples.
+struct SumOverPairs {
+  /// Returns the part of samples first .. first + count - 1 against all: [terms], with a gradient.
+  /// The parts of all samples add up to the values.
+  std::function<at::Tensor(const LatentRows& all, std::int64_t first, std::int64_t count)> part;
+  bool uses_prior = false;     ///< it reads LatentRows::prior
+  bool per_dimension = false;  ///< on a GPU `part` makes count * B * L numbers, not count * B
+};
+
+/// The name of a value in logs and series, and the factor of the value in the loss.
+struct RegulariserTerm {
+  std::string name;
+  double weight = 1;
+};
+
+/// What a maker returns.
+struct MadeRegulariser {
+  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs> value;
+  std::vector<RegulariserTerm> further = {};  ///< of the second value and those after it
+
+  // Implicit, so that a maker can return the value alone.
+  template <typename Value>
+  MadeRegulariser(Value made, std::vector<RegulariserTerm> others = {})
+      : value(std::move(made)), further(std::move(others)) {}
+};
+
+/// The arguments with which a regulariser is made.
+struct RegulariserRequest {
+  std::any own;                       ///< its own settings, as registered
+  double weight = 1;                  ///< as configured
+  std::int64_t training_samples = 1;  ///< N
+
+  template <typename Settings>
+  const Settings& settings() const {
+    return std::any_cast<const Settings&>(own);
+  }
+};
+
+using MakeRegulariser = std::function<MadeRegulariser(const RegulariserRequest&)>;
 
 /// A regulariser of a run.
 struct Regulariser {
-  std::string term;   ///< the name of its value in logs and series
-  double weight = 1;  ///< the factor of its value in the loss
-  RegulariserValue value;
+  std::vector<RegulariserTerm> terms;  ///< one for each value
+  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs> value;
+  std::int64_t ramp_steps = 0;  ///< its weights rise linearly from 0 over so many steps
+  bool in_nats = true;          ///< see base::Regulariser
+
+  /// Returns its values for a batch that is the whole: [terms].
+  at::Tensor of(const LatentRows& rows) const;
+
+  bool is_mean_over_samples() const { return std::holds_alternative<MeanOverSamples>(value); }
+  bool uses_prior() const;
+
+  /// Returns the factor of its weights at a step: 1 once the ramp is over.
+  double ramp(std::int64_t step) const;
 };
 
 /// A constant of this type in a regulariser's file registers the regulariser in every program that
-/// links the file. Each regulariser has the key `weight` in addition to its own keys.
+/// links the file. Each regulariser has the keys `weight`, `schedule` and `steps` in addition to
+/// its own keys.
 class RegisteredRegulariser {
  public:
   RegisteredRegulariser(base::Regulariser described, MakeRegulariser make);
 };
 
-/// Makes the regularisers that the configuration lists, in its order. The second of the same name
-/// gets the term name_2.
-std::vector<Regulariser> make_regularisers(const base::ItemList& listed);
+/// Makes the regularisers that the configuration lists, in its order. The terms of the second of
+/// the same name end in _2. training_samples: N.
+std::vector<Regulariser> make_regularisers(const base::ItemList& listed,
+                                           std::int64_t training_samples);
 
 }  // namespace vae_dist::objective

@@ -12,10 +12,10 @@ namespace {
 // Returns the step's numbers as one tensor on the device, so that a single copy transfers them.
 at::Tensor numbers_on(c10::Device device, double learning_rate,
                       const objective::StepWeights& weights, std::int64_t row) {
-  return device::queue_copy(at::tensor({learning_rate, weights.kld_factor, weights.capacity_nats,
-                                        static_cast<double>(row)},
-                                       at::kDouble),
-                            device);
+  std::vector<double> numbers = {learning_rate, weights.kld_factor, weights.capacity_nats,
+                                 static_cast<double>(row)};
+  numbers.insert(numbers.end(), weights.ramps.begin(), weights.ramps.end());
+  return device::queue_copy(at::tensor(numbers, at::kDouble), device);
 }
 
 at::Tensor rate_in(const at::Tensor& numbers) { return numbers[0]; }
@@ -24,6 +24,7 @@ objective::StepWeights weights_in(const at::Tensor& numbers) {
   objective::StepWeights out;
   out.kld_factor_on_device = numbers[1];
   out.capacity_nats_on_device = numbers[2];
+  if (numbers.numel() > 4) out.ramps_on_device = numbers.slice(0, 4);
   return out;
 }
 
@@ -56,7 +57,10 @@ device::DeferredValues CapturedStep::run(const model::Sample& batch, double lear
                                          const objective::StepWeights& weights) {
   row_ = (row_ + 1) % device::DeferredRing::kRows;
   const at::Tensor numbers = numbers_on(batch.x.device(), learning_rate, weights, row_);
-  if (recorder_ && !decided_ && rule_.is_due()) try_capture(batch);
+  if (recorder_ && !decided_ && rule_.is_due()) {
+    numbers_ = at::empty_like(numbers);
+    try_capture(batch);
+  }
   return is_captured() ? launch(batch, numbers) : run_eagerly(batch, numbers);
 }
 
@@ -73,10 +77,22 @@ device::DeferredValues CapturedStep::launch(const model::Sample& batch, const at
   if (step_.batches() > 1) step_.begin();  // otherwise it is part of the recording
   numbers_.copy_(numbers);
   std::vector<model::Sample> parts = batch.chunk(step_.batches());
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::vector<at::Tensor*> from = parts[i].fields(), into = batch_.fields();
+  const auto take = [this](model::Sample& part) {
+    const std::vector<at::Tensor*> from = part.fields(), into = batch_.fields();
     for (std::size_t field = 0; field < into.size(); ++field)
       if (into[field]->defined()) into[field]->copy_(*from[field]);
+  };
+  if (collect_) {
+    for (model::Sample& part : parts) {
+      take(part);
+      collect_->launch();
+      step_.collected();
+    }
+    step_.agree(weights_in(numbers_));
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    take(parts[i]);
+    step_.next_batch();
     if (i + 1 < parts.size()) {
       replica_->launch();
       step_.batch_done();
@@ -130,10 +146,12 @@ void CapturedStep::record(const model::Sample& batch) {
   batch_ = batch.chunk(step_.batches()).front().each([](const at::Tensor& field) {
     return at::empty_like(field);
   });
-  numbers_ = at::empty({4}, batch.x.options().dtype(at::kDouble));
-
   if (step_.batches() > 1) {
     step_.begin();
+    if (step_.has_first_pass()) {
+      collect_ = recorder_->record([this] { step_.collect_batch(batch_); });
+      step_.next_batch();
+    }
     replica_ = recorder_->record([this] { step_.run_batch(batch_, weights_in(numbers_)); });
     // Advances to the last batch, in which buckets start. The sums that this produces are discarded
     // when the next step begins.
@@ -152,9 +170,7 @@ void CapturedStep::record(const model::Sample& batch) {
   });
   step_.leave_marks(nullptr);
   if (!marks_) return;
-  std::vector<base::ProgressWords::Collective> round;
-  for (const auto& [what, bytes] : sequence) round.push_back({"gradients: " + what, bytes});
-  words_ = std::make_shared<base::ProgressWords>(std::move(round), marks_->word());
+  words_ = std::make_shared<base::ProgressWords>(sequence, marks_->word());
   log_.follow(words_);
 }
 
@@ -163,6 +179,7 @@ void CapturedStep::end_capture() {
   step_.leave_marks(nullptr);
   last_.reset();
   replica_.reset();
+  collect_.reset();
   outcomes_.reset();
   if (words_) log_.follow(nullptr);
   words_.reset();

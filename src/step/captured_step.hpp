@@ -12,11 +12,14 @@
 //
 // A rank with several replicas zeroes the sums before it does so for each of them, and has two
 // recordings: one for each replica but the last, and one for the last replica, including the
-// exchange and everything after it. The inputs of a step must lie at fixed addresses: pixels,
-// noise, and the step's numbers (learning rate, M_N * beta, C, and the row for its results). Eager
-// steps read the numbers from the device too, so that both kinds compute the same bits. Random
-// numbers come with the batch, so no generator state is recorded. The tree sum of earlier replicas
-// runs between the launches, because it differs from launch to launch.
+// exchange and everything after it. If the objective looks at the whole batch, there is a third one
+// that collects a replica's share; the exchange of the shares runs between the launches. (A rank
+// with one replica collects its share within the recording, the exchange included.) The inputs of a
+// step must lie at fixed addresses: pixels, noise, and the step's numbers (learning rate, M_N *
+// beta, C, and the row for its results). Eager steps read the numbers from the device too, so that
+// both kinds compute the same bits. Random numbers come with the batch, so no generator state is
+// recorded. The tree sum of earlier replicas runs between the launches, because it differs from
+// launch to launch.
 //
 // A captured sum over ranks must be captured and launched on all ranks alike, so either all ranks
 // capture or none does. They agree on this before and after recording, in a step that depends only
@@ -83,7 +86,7 @@ class CapturedStep {
   std::shared_ptr<base::ProgressWords> words_;
   std::optional<device::DeferredRing> outcomes_;
   std::int64_t row_ = 0;  // of outcomes_, that this step writes
-  std::unique_ptr<device::RecordedWork> replica_, last_;
+  std::unique_ptr<device::RecordedWork> collect_, replica_, last_;
 };
 
 }  // namespace vae_dist::step

@@ -16,7 +16,8 @@ namespace vae_dist::step {
 Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicator& all_ranks,
                          const ExchangeOptions& options, GradientMemory& memory,
                          comm::CollectiveLog& log) {
-  const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"};
+  const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"},
+      whole_batch{log, "objective"};
   Exchanges out;
   if (all_ranks.size() == 1) return out;
   if (device.device.is_cuda()) {
@@ -29,20 +30,23 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicat
     out.gradients =
         parallel::make_device_exchange(*gradient_comm, options.order, stream, gradients);
     out.gradient_comm = std::move(gradient_comm);
-    if (!options.statistics) return out;
-    auto statistics_comm = comm::make_nccl_communicator(all_ranks, native, options.deadlines);
-    out.statistics =
-        parallel::make_device_exchange(*statistics_comm, options.order, stream, statistics);
-    out.statistics_comm = std::move(statistics_comm);
+    const auto add = [&](const parallel::ExchangeLog& its_log, auto& comm, auto& exchange) {
+      auto made = comm::make_nccl_communicator(all_ranks, native, options.deadlines);
+      exchange = parallel::make_device_exchange(*made, options.order, stream, its_log);
+      comm = std::move(made);
+    };
+    if (options.statistics) add(statistics, out.statistics_comm, out.statistics);
+    if (options.whole_batch) add(whole_batch, out.whole_batch_comm, out.whole_batch);
   } else {
-    auto gradient_comm = all_ranks.duplicate();
-    out.gradients =
-        parallel::make_cpu_exchange(*gradient_comm, options.order, gradients, memory.node_sum());
-    out.gradient_comm = std::move(gradient_comm);
-    if (!options.statistics) return out;
-    auto statistics_comm = all_ranks.duplicate();
-    out.statistics = parallel::make_cpu_exchange(*statistics_comm, options.order, statistics);
-    out.statistics_comm = std::move(statistics_comm);
+    const auto add = [&](const parallel::ExchangeLog& its_log, auto& comm, auto& exchange,
+                         std::shared_ptr<comm::NodeSum> node_sum = nullptr) {
+      auto made = all_ranks.duplicate();
+      exchange = parallel::make_cpu_exchange(*made, options.order, its_log, std::move(node_sum));
+      comm = std::move(made);
+    };
+    add(gradients, out.gradient_comm, out.gradients, memory.node_sum());
+    if (options.statistics) add(statistics, out.statistics_comm, out.statistics);
+    if (options.whole_batch) add(whole_batch, out.whole_batch_comm, out.whole_batch);
   }
   return out;
 }

@@ -1,5 +1,6 @@
-// The exchanges of gradients and batch-norm statistics of a rank, and the memory of the gradients,
-// which is registered with NCCL, or shared by the ranks of a node, if possible.
+// The exchanges of gradients, batch-norm statistics and shares of the whole batch of a rank, and
+// the memory of the gradients, which is registered with NCCL, or shared by the ranks of a node, if
+// possible.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -49,19 +50,20 @@ class GradientMemory {
   std::shared_ptr<comm::NodeSum> node_sum_;
 };
 
-/// The exchanges of a rank; null with a single rank, and that of statistics unless it is wanted.
+/// The exchanges of a rank; null with a single rank, and the last two unless they are wanted.
 /// Each has its own communicator, so that the statistics of a forward pass never mix with
-/// gradients. On a GPU both queue on one stream, in the order in which the host issues them, which
+/// gradients. On a GPU all queue on one stream, in the order in which the host issues them, which
 /// is the same on every rank.
 struct Exchanges {
-  std::unique_ptr<comm::Communicator> gradient_comm, statistics_comm;
-  std::unique_ptr<parallel::BucketExchange> gradients, statistics;
+  std::unique_ptr<comm::Communicator> gradient_comm, statistics_comm, whole_batch_comm;
+  std::unique_ptr<parallel::BucketExchange> gradients, statistics, whole_batch;
 };
 
 struct ExchangeOptions {
   comm::SumOrder order;
   comm::NcclDeadlines deadlines;
-  bool statistics = false;  ///< batch norm is `sync`; NCCL needs time and GPU memory to connect
+  bool statistics = false;   ///< batch norm is `sync`; NCCL needs time and GPU memory to connect
+  bool whole_batch = false;  ///< the objective looks at the whole batch
 };
 
 /// Makes the exchanges, and on GPUs registers `memory`. `memory` and `log`, which records the sums,

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -69,11 +70,35 @@ comm::SumOrder sum_order(const config::Config& config) {
   return config.distributed.reproducible ? comm::SumOrder::tree : comm::SumOrder::fast;
 }
 
-ExchangeOptions exchange_options(const config::Config& config) {
+ExchangeOptions exchange_options(const config::Config& config,
+                                 const objective::Objective& objective) {
   const config::DistributedConfig& wanted = config.distributed;
   return {sum_order(config),
           {base::Seconds(wanted.slow_timeout_s), base::Seconds(wanted.timeout_s)},
-          wanted.batch_norm == config::BatchNorm::sync};
+          wanted.batch_norm == config::BatchNorm::sync,
+          objective.looks_at_whole_batch()};
+}
+
+objective::ObjectiveOptions options_of(const LearnerRequest& wanted) {
+  const std::int64_t samples = std::max(wanted.training_samples, wanted.plan.global_batch);
+  return resolve_objective(wanted.config, std::max<std::int64_t>(1, samples), wanted.shape).options;
+}
+
+std::optional<WholeBatchPass> whole_batch_pass(const LearnerRequest& wanted,
+                                               const objective::Objective& objective,
+                                               const model::LatentModel& model,
+                                               const StepOptions& options,
+                                               const Exchanges& exchanges) {
+  if (!objective.looks_at_whole_batch()) return std::nullopt;
+  WholeBatchPlan plan;
+  plan.global_batch = wanted.plan.global_batch;
+  plan.first_sample = wanted.plan.first_sample();
+  plan.batches = options.batches;
+  plan.global_batches = options.global_batches;
+  plan.replicas = wanted.plan.replicas_per_rank();
+  plan.reproducible = wanted.config.distributed.reproducible;
+  return std::optional<WholeBatchPass>(std::in_place, objective, model.likelihood(), plan,
+                                       exchanges.whole_batch.get());
 }
 
 // All trained parameters of the model form one part.
@@ -124,15 +149,19 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       samples_at_once_(wanted.plan.samples_per_rank() / options_.batches),
       weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
       model_(model_on_device(wanted.config, wanted.shape, wanted.device, wanted.condition_values)),
-      objective_(objective_options(wanted.config.objective), *model_),
+      objective_(options_of(wanted), *model_),
       gradient_memory_(wanted.device, sum_order(wanted.config), all_ranks),
       parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
       statistics_(model_->batch_norms(), model_->likelihood(), objective_,
                   parts_.front()->parameters().values().options()),
-      exchanges_(make_exchanges(wanted.device, all_ranks, exchange_options(wanted.config),
-                                gradient_memory_, log)),
+      exchanges_(make_exchanges(wanted.device, all_ranks,
+                                exchange_options(wanted.config, objective_), gradient_memory_,
+                                log)),
+      whole_batch_(whole_batch_pass(wanted, objective_, *model_, options_, exchanges_)),
       gate_(wanted.device.device),
-      step_({*model_, objective_, statistics_, all_of(parts_), &gate_}, options_),
+      step_({*model_, objective_, statistics_, all_of(parts_), &gate_,
+             whole_batch_ ? &*whole_batch_ : nullptr},
+            options_),
       all_ranks_(all_ranks),
       log_(log) {
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),

@@ -34,6 +34,7 @@ struct LearnerRequest {
   input::ReplicaPlan plan = {};
   device::DeviceChoice device = {};
   std::int64_t condition_values = 0;  ///< Y of Sample::condition
+  std::int64_t training_samples = 0;  ///< N; 0: a single global batch
 };
 
 class Learner {
@@ -167,6 +168,7 @@ class Learner {
   StepStatistics statistics_;
   Exchanges exchanges_;
   Reductions reductions_{parts_};
+  std::optional<WholeBatchPass> whole_batch_;
   UpdateGate gate_;
   TrainingStep step_;
   comm::CpuCommunicator& all_ranks_;

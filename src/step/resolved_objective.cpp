@@ -1,5 +1,6 @@
 #include "step/resolved_objective.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -9,7 +10,8 @@
 
 namespace vae_dist::step {
 
-objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective) {
+objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective,
+                                              std::int64_t training_samples) {
   objective::ObjectiveOptions options;
   options.reduction = objective.reduction == config::Reduction::sum ? objective::Reduction::sum
                                                                     : objective::Reduction::mean;
@@ -17,23 +19,29 @@ objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& obj
   options.capacity_gamma = objective.capacity.gamma.value_or(0);
   options.importance_samples = objective.importance_samples;
   options.prior_samples = objective.prior_samples;
-  options.regularisers = objective::make_regularisers(objective.regularisers);
+  options.regularisers = objective::make_regularisers(objective.regularisers, training_samples);
+  options.whole_batch = objective.scope == config::Scope::global;
   return options;
 }
 
 double ResolvedObjective::beta_at(std::int64_t step) const { return beta_of_step(beta, step); }
 
 objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const {
-  return {kld_weight * beta_at(step), capacity_of_step(capacity, step)};
+  objective::StepWeights out{kld_weight * beta_at(step), capacity_of_step(capacity, step)};
+  for (const objective::Regulariser& each : options.regularisers)
+    out.ramps.push_back(each.ramp(step));
+  return out;
 }
 
 std::optional<objective::StepWeights> ResolvedObjective::final_weights() const {
   const double last = final_beta(beta);
   // With a capacity, beta has no effect.
+  const bool ramps = std::any_of(options.regularisers.begin(), options.regularisers.end(),
+                                 [](const auto& each) { return each.ramp_steps > 0; });
   const bool move = capacity.gamma
                         ? final_capacity(capacity) != 0
                         : beta.schedule != config::BetaSchedule::constant && beta.from != last;
-  if (!has_kld || !move) return std::nullopt;
+  if (!ramps && (!has_kld || !move)) return std::nullopt;
   return objective::StepWeights{kld_weight * last, final_capacity(capacity)};
 }
 
@@ -42,7 +50,7 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   const config::ObjectiveConfig& objective = config.objective;
   const config::KldWeightConfig& weight = objective.kld_weight;
   ResolvedObjective out;
-  out.options = objective_options(objective);
+  out.options = objective_options(objective, training_samples);
   out.likelihood = config::likelihood_traits(objective);
   out.beta = objective.beta;
   out.capacity = objective.capacity;
@@ -80,6 +88,11 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   }
   if (weight.rule == config::KldWeightRule::automatic) out.rule += " (auto)";
   out.kld_weight = out.has_kld ? objective::kld_weight(terms) : 0;
+  // Under `mean` the reconstruction is not in nats, and M_N weighs nats against it.
+  if (out.has_kld && objective.reduction == config::Reduction::mean)
+    for (objective::Regulariser& each : out.options.regularisers)
+      if (each.in_nats)
+        for (objective::RegulariserTerm& term : each.terms) term.weight *= out.kld_weight;
   return out;
 }
 

@@ -12,7 +12,10 @@
 
 namespace vae_dist::step {
 
-objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective);
+/// training_samples: N, which some regularisers depend on. The weights of regularisers are as
+/// configured; resolve_objective() multiplies those in nats by M_N under `reduction: mean`.
+objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& objective,
+                                              std::int64_t training_samples = 1);
 
 struct ResolvedObjective {
   objective::ObjectiveOptions options;
@@ -25,9 +28,9 @@ struct ResolvedObjective {
   bool has_kld = true;  ///< false for autoencoders and decoder-only models
 
   double beta_at(std::int64_t step) const;
-  /// Returns M_N * beta and C.
+  /// Returns M_N * beta, C and the regularisers' ramps.
   objective::StepWeights weights_at(std::int64_t step) const;
-  /// Returns M_N * beta and C of the schedules' ends, reached or not; empty if the loss has the
+  /// Returns the same of the schedules' ends, reached or not; empty if the loss has the
   /// same weights at every step.
   std::optional<objective::StepWeights> final_weights() const;
 };

@@ -46,7 +46,16 @@ template <typename Rate>
 StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learning_rate,
                                   const objective::StepWeights& weights) {
   begin();
-  for (const model::Sample& part : batch.chunk(options_.batches)) {
+  const std::vector<model::Sample> parts = batch.chunk(options_.batches);
+  if (has_first_pass()) {
+    for (const model::Sample& part : parts) {
+      collect_batch(part);
+      collected();
+    }
+    agree(weights);
+  }
+  for (const model::Sample& part : parts) {
+    next_batch();
     run_batch(part, weights);
     batch_done();
   }
@@ -59,6 +68,34 @@ void TrainingStep::begin() {
     if (parallel::RoundedParameters* const rounded = part->rounded()) rounded->refresh();
   }
   parts_.statistics.begin_step();
+  if (parts_.whole_batch) parts_.whole_batch->begin();
+}
+
+void TrainingStep::collect_batch(const model::Sample& batch) {
+  const StepRange range("first pass");
+  const at::NoGradGuard no_grad;
+  const model::UseCopies in_use(parts_.model, copies_);
+  const model::RepeatedForward silent(parts_.model);
+  const model::Sample sample = prepare_ ? prepare_(batch) : batch;
+  const objective::Forward forward =
+      parts_.objective.forward(parts_.model, sample, /*decode=*/false);
+  parts_.whole_batch->write(parts_.objective.share(forward, sample));
+}
+
+objective::LossTerms TrainingStep::terms_of(const model::Sample& sample,
+                                            const objective::StepWeights& weights) {
+  if (!parts_.whole_batch)
+    return parts_.objective.terms(parts_.model, sample, weights, options_.batch_replicas);
+  const objective::Forward forward =
+      parts_.objective.forward(parts_.model, sample, /*decode=*/true);
+  if (!has_first_pass()) {
+    parts_.whole_batch->write(parts_.objective.share(forward, sample));
+    parts_.whole_batch->collected();
+    parts_.whole_batch->agree(weights);
+    parts_.whole_batch->next();
+  }
+  return parts_.objective.terms(parts_.model, forward, sample, weights,
+                                parts_.whole_batch->of_batch());
 }
 
 void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWeights& weights) {
@@ -67,8 +104,7 @@ void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWe
   const double share = 1.0 / static_cast<double>(options_.global_batches);
   const objective::LossTerms terms = [&] {
     const StepRange range("forward");
-    return parts_.objective.terms(parts_.model, prepare_ ? prepare_(batch) : batch, weights,
-                                  options_.batch_replicas);
+    return terms_of(prepare_ ? prepare_(batch) : batch, weights);
   }();
   parts_.statistics.add(terms, share);
   for (TrainedPart* part : parts_.trained) part->reducer().batch_forwarded();
@@ -120,12 +156,18 @@ void TrainingStep::batch_done() {
 
 std::vector<base::ProgressWords::Collective> TrainingStep::sequence() const {
   std::vector<base::ProgressWords::Collective> out;
-  for (const TrainedPart* part : parts_.trained)
-    out.insert(out.end(), part->reducer().sequence().begin(), part->reducer().sequence().end());
+  const auto add = [&out](const char* label, const auto& sequence) {
+    for (const auto& [what, bytes] : sequence)
+      out.push_back({std::string(label) + ": " + what, bytes});
+  };
+  // Those of a first pass run outside of recordings, and the log knows them.
+  if (parts_.whole_batch && !has_first_pass()) add("objective", parts_.whole_batch->sequence());
+  for (const TrainedPart* part : parts_.trained) add("gradients", part->reducer().sequence());
   return out;
 }
 
 void TrainingStep::leave_marks(device::ProgressMarks* marks) {
+  if (parts_.whole_batch && !has_first_pass()) parts_.whole_batch->leave_marks(marks);
   for (TrainedPart* part : parts_.trained) part->reducer().leave_marks(marks);
 }
 

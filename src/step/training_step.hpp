@@ -12,6 +12,7 @@
 #include "step/step_statistics.hpp"
 #include "step/trained_part.hpp"
 #include "step/update_gate.hpp"
+#include "step/whole_batch_pass.hpp"
 
 namespace vae_dist::step {
 
@@ -52,6 +53,7 @@ struct StepParts {
       trained;  ///< each has a gradient reducer; that of the first also sums the statistics
   /// If there is one, run() and end() begin a change of the state, which the caller ends.
   UpdateGate* gate = nullptr;
+  WholeBatchPass* whole_batch = nullptr;  ///< if the objective looks at the whole batch
 };
 
 class TrainingStep {
@@ -69,8 +71,9 @@ class TrainingStep {
   StepOutcome run(const model::Sample& batch, const at::Tensor& learning_rate,
                   const objective::StepWeights& weights);
 
-  // The parts of run(), for CapturedStep: begin(), then run_batch() and batch_done() for each
-  // batch, then end().
+  // The parts of run(), for CapturedStep: begin(); if has_first_pass(), collect_batch() and
+  // collected() for each batch, and agree(); then next_batch(), run_batch() and batch_done() for
+  // each batch, then end().
 
   /// Resets the sums, and rounds the weights if layers compute with rounded ones.
   void begin();
@@ -79,6 +82,21 @@ class TrainingStep {
   /// them, with operations of the device only.
   void prepare_with(std::function<model::Sample(const model::Sample&)> prepare) {
     prepare_ = std::move(prepare);
+  }
+
+  /// Whether a step has a first pass: the objective looks at the whole batch, and this rank has
+  /// several batches. A rank with one batch collects its share in the middle of run_batch().
+  bool has_first_pass() const { return parts_.whole_batch && options_.batches > 1; }
+
+  /// Runs the next batch forward, without a gradient and without reporting statistics, as far as
+  /// its share of the whole batch needs it.
+  void collect_batch(const model::Sample& batch);
+  void collected() { parts_.whole_batch->collected(); }
+  /// Exchanges what was collected.
+  void agree(const objective::StepWeights& weights) { parts_.whole_batch->agree(weights); }
+  /// To be called before each run_batch().
+  void next_batch() {
+    if (has_first_pass()) parts_.whole_batch->next();
   }
 
   /// Runs forward and backward of the next batch. The last batch starts the buckets.
@@ -93,7 +111,8 @@ class TrainingStep {
   std::int64_t batches() const { return options_.batches; }
   UpdateGate* gate() const { return parts_.gate; }
 
-  /// Same as in GradientReducer, for all parts.
+  /// Same as in GradientReducer, for all parts, and the whole batch unless it has a first pass.
+  /// With the names of the log.
   std::vector<base::ProgressWords::Collective> sequence() const;
   void leave_marks(device::ProgressMarks* marks);
   bool exchanges() const { return parts_.trained.front()->reducer().exchanges(); }
@@ -102,6 +121,8 @@ class TrainingStep {
   template <typename Rate>
   StepOutcome run_all(const model::Sample& batch, const Rate& learning_rate,
                       const objective::StepWeights& weights);
+
+  objective::LossTerms terms_of(const model::Sample& batch, const objective::StepWeights& weights);
 
   StepParts parts_;
   StepOptions options_;

@@ -115,9 +115,9 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
 step::Learner make_learner(const config::Config& config, const run::PreparedRun& run,
                            comm::CpuCommunicator& all_ranks, comm::CollectiveLog& collectives) {
   try {
-    return step::Learner(
-        {config, run.data.train.shape(), run.plan, run.device, run.data.conditions.values()},
-        all_ranks, collectives);
+    return step::Learner({config, run.data.train.shape(), run.plan, run.device,
+                          run.data.conditions.values(), run.data.train.size()},
+                         all_ranks, collectives);
   } catch (const base::BadInput&) {
     // The network refuses its settings, on every rank alike.
     comm::agree(all_ranks, [] { throw; });

@@ -199,7 +199,7 @@ TEST_F(EvaluationTest, GivesTheLossAtTheFinalWeightsBesideThatOfTheStep) {
   objective::ObjectiveOptions plain, free_bits, capacity, regularised;
   free_bits.free_bits = 0.2;
   capacity.capacity_gamma = 3;
-  regularised.regularisers = {{"spread", 2, [](const model::Posterior&, const at::Tensor& z) {
+  regularised.regularisers = {{{{"spread", 2}}, [](const model::Posterior&, const at::Tensor& z) {
                                  return z.square().mean();
                                }}};
   for (const objective::ObjectiveOptions& objective_options :

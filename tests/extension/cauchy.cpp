@@ -1,5 +1,5 @@
 // A third-party likelihood in one file outside src/, following "Add a likelihood" in
-// src/model/README.md: the Cauchy distribution, to which outliers hardly matter.
+// src/objective/README.md: the Cauchy distribution, to which outliers hardly matter.
 #include <ATen/ATen.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// A third-party regulariser, following "Add a regulariser" in src/model/README.md: it pulls the
+// A third-party regulariser, following "Add a regulariser" in src/objective/README.md: it pulls the
 // norms of a batch's codes towards `radius`.
 #include <torch/nn/module.h>
 
@@ -20,8 +20,8 @@ const objective::RegisteredRegulariser registered(
       .own = base::own_keys<CodeSpreadSettings>([](base::Section& keys, CodeSpreadSettings& own) {
         keys.key("radius", own.radius, "the norm that codes are pulled to").above(0);
       })}},
-    [](const std::any& own) {
-      const double radius = std::any_cast<const CodeSpreadSettings&>(own).radius;
+    [](const objective::RegulariserRequest& wanted) {
+      const double radius = wanted.settings<CodeSpreadSettings>().radius;
       return [radius](const vae_dist::model::Posterior& posterior, const at::Tensor&) {
         return (posterior.mu.square().sum(1).add(1e-12).sqrt() - radius).square().mean();
       };

@@ -153,8 +153,12 @@ class GoldenRun {
         type_(precision == "fp64" ? at::kDouble : at::kFloat),
         self_(comm::make_self_communicator()),
         learner_(
-            {config_, golden.shape(),
-             input::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0}},
+            {config_,
+             golden.shape(),
+             input::ReplicaPlan{config_.train.global_batch, *config_.distributed.replicas, 1, 0},
+             {},
+             0,
+             golden.fact("training_samples")},
             *self_, log_),
         images_(golden.tensor("images").to(type_).contiguous(
             channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous)),

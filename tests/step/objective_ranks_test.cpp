@@ -1,5 +1,5 @@
 // For every model and objective, training gives the same results at any number of ranks, because
-// quantities of a whole batch are computed for each replica.
+// quantities of a whole batch are those of the global batch or, if asked for, of each replica.
 #include "course.hpp"
 #include "model/resnet_vae.hpp"
 #include "objective/gaussian.hpp"
@@ -89,6 +89,33 @@ void laplace(config::Config& config) {
 
 void logistic(config::Config& config) { config.objective.likelihood.name = "discretized_logistic"; }
 
+void add_regulariser(config::Config& config, const std::string& name) {
+  config.objective.regularisers.add(name);
+}
+
+void total_correlation(config::Config& config) {
+  config.objective.reduction = config::Reduction::sum;
+  add_regulariser(config, "tc");
+}
+
+void mean_discrepancy(config::Config& config) { add_regulariser(config, "mmd"); }
+
+void covariance(config::Config& config) {
+  add_regulariser(config, "dip");
+  add_regulariser(config, "code_l2");
+}
+
+void wasserstein_autoencoder(config::Config& config) {
+  config.model.network.name = "autoencoder";
+  add_regulariser(config, "mmd");
+}
+
+void many_at_once(config::Config& config) {
+  optimal(config);
+  config.objective.free_bits = 0.12;
+  for (const char* name : {"mmd", "tc", "dip"}) add_regulariser(config, name);
+}
+
 const Setting kSettings[] = {{"free_bits", free_bits},
                              {"capacity", capacity},
                              {"optimal", optimal},
@@ -100,7 +127,12 @@ const Setting kSettings[] = {{"free_bits", free_bits},
                              {"shared_variance", shared_variance},
                              {"linear", linear},
                              {"laplace", laplace},
-                             {"logistic", logistic}};
+                             {"logistic", logistic},
+                             {"tc", total_correlation},
+                             {"mmd", mean_discrepancy},
+                             {"dip", covariance},
+                             {"wae", wasserstein_autoencoder},
+                             {"many_at_once", many_at_once}};
 
 std::string setting_name(const testing::TestParamInfo<Setting>& info) { return info.param.name; }
 
@@ -148,9 +180,13 @@ INSTANTIATE_TEST_SUITE_P(Settings, EveryObjective, testing::ValuesIn(kSettings),
 
 class ObjectiveOfReplicas : public testing::TestWithParam<Setting> {};
 
-TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
+TEST_P(ObjectiveOfReplicas, LooksAtEachIfThatIsAskedFor) {
   config::Config config = config_of(GetParam());
   config.distributed.batch_norm = config::BatchNorm::sync;
+  // In the global scope it makes no difference that there are four.
+  const Course whole = train(config, 4, 1), of_one = train(config, 1, 1);
+  expect_same_course(whole, of_one, 1e-9, 1);
+  config.objective.scope = config::Scope::replica;
   const Course four = train(config, 4, 1), one = train(config, 1, 1);
   // In the first step the networks compute the same; only the loss terms differ.
   EXPECT_NEAR(four.steps[0][2], one.steps[0][2], 1e-12) << "KL";
@@ -159,7 +195,8 @@ TEST_P(ObjectiveOfReplicas, LooksAtEachEvenWhereTheyPassTheNetworkAsOneBatch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, ObjectiveOfReplicas,
-                         testing::ValuesIn({kSettings[0], kSettings[1], kSettings[2]}),
+                         testing::ValuesIn({kSettings[0], kSettings[1], kSettings[2], kSettings[12],
+                                            kSettings[13], kSettings[14]}),
                          setting_name);
 
 TEST(OptimalSigma, KeepsOneRunningErrorForAllRanksInTheCheckpoint) {

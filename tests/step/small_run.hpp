@@ -48,11 +48,13 @@ inline at::Tensor noise_of_step(std::int64_t step, at::ScalarType type = at::kDo
 /// A rank's learner and its part of each global batch.
 class SmallRank {
  public:
-  SmallRank(const config::Config& config, std::int64_t replicas, comm::CpuCommunicator& comm)
+  /// training_samples: N; 0: the batch is all there is.
+  SmallRank(const config::Config& config, std::int64_t replicas, comm::CpuCommunicator& comm,
+            std::int64_t training_samples = 0)
       : type_(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat),
         plan_(
             input::make_replica_plan(kSmallBatch, replicas, comm.size(), comm.rank(), kSmallBatch)),
-        learner_({config, kSmallShape, plan_}, comm, log_) {
+        learner_({config, kSmallShape, plan_, {}, 0, training_samples}, comm, log_) {
     at::set_num_threads(1);  // applies to this thread; ranks are threads here
   }
 
