@@ -63,7 +63,8 @@ struct Sums {
 std::vector<std::string> terms_of(const objective::Objective& objective) {
   std::vector<std::string> out;
   for (const objective::Regulariser& each : objective.options().regularisers)
-    for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
+    if (!each.critic())
+      for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
   return out;
 }
 
@@ -141,7 +142,8 @@ class BlockEvaluator {
     if (objective_.uses_prior())
       rows.prior = keyed_noise(model_, base::Purpose::prior, options_.seed, first, z.size(0))
                        .to(z.options());
-    const std::vector<at::Tensor> values = objective_.regulariser_values(rows);
+    std::vector<at::Tensor> values = objective_.regulariser_values(rows);
+    std::erase_if(values, [](const at::Tensor& each) { return !each.defined(); });
     if (values.empty()) return;
     const at::Tensor all = at::cat(values).to(at::kCPU, at::kDouble);
     for (std::size_t i = 0; i < out.regularisers.size(); ++i)
@@ -216,6 +218,10 @@ double validation_loss(const objective::Objective& objective, const objective::S
   std::vector<at::Tensor> values;
   std::size_t next = 0;
   for (const objective::Regulariser& each : objective.options().regularisers) {
+    if (each.critic()) {
+      values.emplace_back();
+      continue;
+    }
     std::vector<double> of_terms;
     for (std::size_t i = 0; i < each.terms.size(); ++i)
       of_terms.push_back(result.regularisers.at(next++).second);

@@ -55,7 +55,8 @@ std::vector<std::string> measure_names(base::LatentKind kind,
   if (!draws.empty()) out.emplace_back("effective_samples");
   if (kind != base::LatentKind::none)
     for (const objective::Regulariser& each : objective.regularisers)
-      for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
+      if (!each.critic())
+        for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
   return out;
 }
 

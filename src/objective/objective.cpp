@@ -37,7 +37,8 @@ at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device)
 
 void report_values(const std::vector<at::Tensor>& regularisers, LossTerms& out) {
   for (const at::Tensor& values : regularisers)
-    for (const at::Tensor& value : values.detach().unbind()) out.extra_terms.push_back(value);
+    if (values.defined())
+      for (const at::Tensor& value : values.detach().unbind()) out.extra_terms.push_back(value);
 }
 
 base::Term effective_samples_term() {
@@ -99,8 +100,15 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
          .help = "Mean squared error per value in the last step, which sets the optimal sigma.",
          .falls = true});
   }
-  for (const Regulariser& regulariser : options.regularisers)
-    for (const RegulariserTerm& term : regulariser.terms)
+  for (const Regulariser& regulariser : options_.regularisers)
+    if (Critic* const critic = regulariser.critic()) critic->build(latent_values_);
+  // The values of critics come last.
+  std::vector<const Regulariser*> in_order;
+  for (const bool critics : {false, true})
+    for (const Regulariser& regulariser : options_.regularisers)
+      if ((regulariser.critic() != nullptr) == critics) in_order.push_back(&regulariser);
+  for (const Regulariser* const regulariser : in_order)
+    for (const RegulariserTerm& term : regulariser->terms)
       extra_terms_.push_back(
           {.name = term.name,
            .title = "Regulariser " + term.name,
@@ -156,6 +164,10 @@ std::vector<at::Tensor> Objective::regulariser_values(const LatentRows& rows,
   std::vector<at::Tensor> values;
   const std::int64_t samples = rows.z.size(0) / replicas;
   for (const Regulariser& regulariser : options_.regularisers) {
+    if (regulariser.critic()) {
+      values.emplace_back();
+      continue;
+    }
     if (replicas == 1) {
       values.push_back(regulariser.of(rows));
       continue;
@@ -186,8 +198,29 @@ at::Tensor Objective::weighted(std::size_t index, const at::Tensor& values,
 
 at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>& values,
                                   const StepWeights& weights) const {
-  for (std::size_t i = 0; i < values.size(); ++i) loss = loss + weighted(i, values[i], weights);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (values[i].defined()) loss = loss + weighted(i, values[i], weights);
   return loss;
+}
+
+bool Objective::has_critics() const {
+  return std::any_of(options_.regularisers.begin(), options_.regularisers.end(),
+                     [](const Regulariser& each) { return each.critic() != nullptr; });
+}
+
+void Objective::add_critics(const at::Tensor& z, const CriticBatch& batch,
+                            const StepWeights& weights, LossTerms& out) const {
+  for (std::size_t i = 0; i < options_.regularisers.size(); ++i) {
+    const Critic* const critic = options_.regularisers[i].critic();
+    if (!critic) continue;
+    const at::Tensor value =
+                         2 * (critic->values(z) * (1 - batch.is_permuted) * batch.weight).mean(),
+                     loss = (critic->losses(batch.z, batch.is_permuted) * batch.weight).mean();
+    out.loss = out.loss + weighted(i, at::stack({value, loss.detach()}), weights);
+    out.critics = out.critics.defined() ? out.critics + loss : loss;
+    out.extra_terms.push_back(value.detach());
+    out.extra_terms.push_back(loss.detach());
+  }
 }
 
 LossTerms Objective::terms(model::LatentModel& model, const model::Sample& sample,
@@ -210,9 +243,25 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
   if (model.likelihood().traits().follows_error)
     out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
   report_values(regularisers, out);
+  // Structured bindings cannot be captured by every compiler.
+  const at::Tensor codes = z, keys = prior;
+  const auto add_critics_of_replicas = [&] {
+    if (!has_critics()) return;
+    std::vector<at::Tensor> mixed, permuted, weight;
+    const std::int64_t samples = codes.size(0) / replicas;
+    for (std::int64_t r = 0; r < replicas; ++r) {
+      const CriticBatch of_replica =
+          critic_batch(codes.narrow(0, r * samples, samples), keys.narrow(0, r * samples, samples));
+      mixed.push_back(of_replica.z);
+      permuted.push_back(of_replica.is_permuted);
+      weight.push_back(of_replica.weight);
+    }
+    add_critics(codes, {at::cat(mixed), at::cat(permuted), at::cat(weight)}, weights, out);
+  };
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());
     out.loss = regularised(out.reconstruction, regularisers, weights);
+    add_critics_of_replicas();
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
@@ -228,6 +277,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
                       weights);
                 });
   out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers, weights);
+  add_critics_of_replicas();
   return out;
 }
 

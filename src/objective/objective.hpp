@@ -58,6 +58,7 @@ struct LossTerms {
       reconstruction;  ///< `mean`: per value (squared error, or nats); `sum`: nats per sample
   at::Tensor kld;      ///< nats per sample, >= 0; zero if the model has no posterior
   std::vector<at::Tensor> extra_terms;  ///< in the order of Objective::extra_terms()
+  at::Tensor critics;  ///< what critics minimise, with a gradient for them alone; undefined without
 
   /// Returns the terms under PyTorch-VAE's keys. As there, "KLD" is -KL.
   std::map<std::string, at::Tensor> named() const {
@@ -103,6 +104,7 @@ class Objective {
   /// Whether anything looks at the whole batch.
   bool looks_at_whole_batch() const { return looks_at_means() || looks_at_rows(); }
   bool looks_at_rows() const;
+  bool has_critics() const;
 
   /// Encodes a batch and draws z. Decodes it too if `decode`, or if the shares depend on the
   /// reconstruction.
@@ -117,6 +119,9 @@ class Objective {
 
   /// The number of values of all regularisers over pairs.
   std::int64_t pair_values() const;
+
+  /// Returns the rows of samples by their names. fields: as BatchShare::rows.
+  LatentRows rows_of(const std::vector<at::Tensor>& fields) const;
 
   /// Adds to `values`, [pair_values()], the parts of samples first .. first + count - 1 of the
   /// whole batch, and to `gradients` dW/dZ of these parts. rows, gradients: as BatchShare::rows, of
@@ -145,6 +150,7 @@ class Objective {
                      const StepWeights& weights) const;
 
   /// Returns the values of each regulariser for a batch, averaged over its replicas: [terms] each.
+  /// Undefined for a critic.
   std::vector<at::Tensor> regulariser_values(const LatentRows& rows,
                                              std::int64_t replicas = 1) const;
 
@@ -174,7 +180,9 @@ class Objective {
   bool is_charged_as_a_sum() const;
   bool looks_at_means() const;
   bool looks_at_reconstruction() const;
-  LatentRows rows_of(const std::vector<at::Tensor>& fields) const;
+  // Adds the critics' part of a batch to the terms.
+  void add_critics(const at::Tensor& z, const CriticBatch& batch, const StepWeights& weights,
+                   LossTerms& out) const;
   at::Tensor weighted(std::size_t regulariser, const at::Tensor& values,
                       const StepWeights& weights) const;
   LossTerms with_posterior(model::LatentModel& model, const model::Sample& sample,

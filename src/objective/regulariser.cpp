@@ -34,7 +34,23 @@ at::Tensor Regulariser::of(const LatentRows& rows) const {
   return std::get<SumOverPairs>(value).part(rows, 0, rows.z.size(0));
 }
 
+CriticBatch critic_batch(const at::Tensor& z, const at::Tensor& prior) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t batch = z.size(0), half = batch / 2;
+  CriticBatch out{
+      z.detach().clone(), at::zeros({batch}, z.options()),
+      at::full({batch}, 0.5 * static_cast<double>(batch) / static_cast<double>(half), z.options())};
+  out.z.narrow(0, half, half)
+      .copy_(z.narrow(0, half, half)
+                 .gather(0, prior.narrow(0, half, half)
+                                .argsort(/*stable=*/true, 0, /*descending=*/false)));
+  out.is_permuted.narrow(0, half, half).fill_(1);
+  if (2 * half < batch) out.weight.narrow(0, 2 * half, batch - 2 * half).zero_();
+  return out;
+}
+
 bool Regulariser::uses_prior() const {
+  if (critic()) return true;
   const auto* const pairs = std::get_if<SumOverPairs>(&value);
   return pairs && pairs->uses_prior;
 }

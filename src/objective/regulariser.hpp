@@ -1,21 +1,26 @@
 // Loss terms that depend on the latent code, looked up by their names in the configuration.
 // README.md: "Add a regulariser".
 //
-// A regulariser is of one of three kinds, by what a sample's gradient depends on:
+// A regulariser is of one of four kinds, by what a sample's gradient depends on:
 //
 //   a mean over samples      nothing but the sample (code_l2). Every batch computes its own.
 //   a function of means      means over the whole batch, of which it is a function (dip).
 //   a sum over pairs         all other samples of the whole batch (tc, mmd).
+//   a critic                 a second network, which learns beside the model from codes of the
+//   whole
+//                            batch (factor).
 //
-// The last two look at the whole batch; whole_batch.hpp says how their gradients become those of
+// The last three look at the whole batch; whole_batch.hpp says how their gradients become those of
 // the global batch at any number of ranks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
 
 #include <any>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -56,6 +61,39 @@ struct SumOverPairs {
   bool per_dimension = false;  ///< on a GPU `part` makes count * B * L numbers, not count * B
 };
 
+/// A network that tells codes z from codes whose dimensions are permuted independently of each
+/// other over a batch, and a value that is read from it. The first half of the batch gives the
+/// codes, the second the permuted ones (Kim, Mnih 2018, algorithm 2).
+class Critic {
+ public:
+  virtual ~Critic() = default;
+
+  /// Makes the network, for codes of so many values. To be called before all others; a second call
+  /// has no effect.
+  virtual void build(std::int64_t latent) = 0;
+  virtual torch::nn::Module& network() = 0;
+
+  /// Of each code, with a gradient for the codes but not for the network: [B].
+  virtual at::Tensor values(const at::Tensor& z) const = 0;
+
+  /// What the network minimises, with a gradient for it alone: [B]. is_permuted: 0 or 1, [B].
+  virtual at::Tensor losses(const at::Tensor& z, const at::Tensor& is_permuted) const = 0;
+
+  virtual double learning_rate() const = 0;       ///< of Adam, at every step
+  virtual std::vector<double> betas() const = 0;  ///< of Adam
+};
+
+/// The codes that critics read of a batch.
+struct CriticBatch {
+  at::Tensor z;            ///< [B, L]: codes of the first half, permuted codes of the second
+  at::Tensor is_permuted;  ///< [B]: 0 or 1
+  at::Tensor weight;  ///< [B]: so that the mean of weighted losses is that over all codes used;
+                      ///< 0 for the last sample of an odd batch
+};
+
+/// z: [B, L]; prior: [B, L], whose order in each dimension is the permutation. Without a gradient.
+CriticBatch critic_batch(const at::Tensor& z, const at::Tensor& prior);
+
 /// The name of a value in logs and series, and the factor of the value in the loss.
 struct RegulariserTerm {
   std::string name;
@@ -64,7 +102,7 @@ struct RegulariserTerm {
 
 /// What a maker returns.
 struct MadeRegulariser {
-  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs> value;
+  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs, std::shared_ptr<Critic>> value;
   std::vector<RegulariserTerm> further = {};  ///< of the second value and those after it
 
   // Implicit, so that a maker can return the value alone.
@@ -90,12 +128,19 @@ using MakeRegulariser = std::function<MadeRegulariser(const RegulariserRequest&)
 /// A regulariser of a run.
 struct Regulariser {
   std::vector<RegulariserTerm> terms;  ///< one for each value
-  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs> value;
+  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs, std::shared_ptr<Critic>> value;
   std::int64_t ramp_steps = 0;  ///< its weights rise linearly from 0 over so many steps
   bool in_nats = true;          ///< see base::Regulariser
 
-  /// Returns its values for a batch that is the whole: [terms].
+  /// Returns its values for a batch that is the whole: [terms]. Not for a critic.
   at::Tensor of(const LatentRows& rows) const;
+
+  /// Null unless it is a critic. An evaluation has no critic, because a critic judges the codes
+  /// that it has seen in training.
+  Critic* critic() const {
+    const auto* const critic = std::get_if<std::shared_ptr<Critic>>(&value);
+    return critic ? critic->get() : nullptr;
+  }
 
   bool is_mean_over_samples() const { return std::holds_alternative<MeanOverSamples>(value); }
   bool uses_prior() const;

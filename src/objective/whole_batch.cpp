@@ -57,7 +57,8 @@ bool Objective::looks_at_means() const {
 }
 
 bool Objective::looks_at_rows() const {
-  return options_.whole_batch && kind_ != base::LatentKind::none && pair_values() > 0;
+  return options_.whole_batch && kind_ != base::LatentKind::none &&
+         (pair_values() > 0 || has_critics());
 }
 
 std::int64_t Objective::pair_values() const {
@@ -215,6 +216,7 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward,
   }
   for (std::size_t i = 0; i < options_.regularisers.size(); ++i) {
     const Regulariser& regulariser = options_.regularisers[i];
+    if (regulariser.critic()) continue;
     const at::Tensor values = regulariser.is_mean_over_samples()
                                   ? regulariser.of({posterior, z, prior})
                                   : whole.regularisers[i];
@@ -226,9 +228,11 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward,
   const BatchShare own = share(forward, sample);
   at::Tensor slope = at::zeros({}, sample.x.options());
   if (own.means.defined()) slope = slope + inner_product(whole.mean_gradients, own.means);
-  for (std::size_t field = 0; field < own.rows.size(); ++field)
-    slope = slope + inner_product(whole.row_gradients.at(field), own.rows[field]);
-  out.loss = loss + (slope - slope.detach()) + whole.loss;
+  for (std::size_t field = 0; field < whole.row_gradients.size(); ++field)
+    slope = slope + inner_product(whole.row_gradients[field], own.rows.at(field));
+  out.loss = loss + (slope - slope.detach());
+  if (whole.loss.defined()) out.loss = out.loss + whole.loss;
+  if (has_critics()) add_critics(z, whole.critics, weights, out);
   return out;
 }
 

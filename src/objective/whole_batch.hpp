@@ -1,7 +1,7 @@
 // What looks at the whole batch: free bits, the distance to the capacity, the optimal sigma, and
-// the regularisers that are a function of means or a sum over pairs. None of these is a sum over
-// samples, so a rank that computed them of its own samples would train another objective. They are
-// functions of a few numbers of every sample instead, which the ranks collect first:
+// the regularisers that are a function of means, a sum over pairs or a critic. None of these is a
+// sum over samples, so a rank that computed them of its own samples would train another objective.
+// They are functions of a few numbers of every sample instead, which the ranks collect first:
 //
 //   S    means over the samples of the whole batch (of the KL of each dimension, of the squared
 //        error, of products of codes)
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "model/latent_model.hpp"
+#include "objective/regulariser.hpp"
 
 namespace vae_dist::objective {
 
@@ -48,6 +49,7 @@ struct WholeBatch {
   std::vector<at::Tensor> row_gradients;  ///< of the rows of one batch, [B, L] each, multiplied by
                                           ///< the number of batches, because a batch's loss is
                                           ///< divided by it
+  CriticBatch critics;                    ///< those of one batch; defined if there is a critic
 };
 
 }  // namespace vae_dist::objective

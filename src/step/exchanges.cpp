@@ -17,7 +17,7 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicat
                          const ExchangeOptions& options, GradientMemory& memory,
                          comm::CollectiveLog& log) {
   const parallel::ExchangeLog gradients{log, "gradients"}, statistics{log, "batch norm"},
-      whole_batch{log, "objective"};
+      whole_batch{log, "objective"}, critics{log, "critic"};
   Exchanges out;
   if (all_ranks.size() == 1) return out;
   if (device.device.is_cuda()) {
@@ -37,6 +37,8 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicat
     };
     if (options.statistics) add(statistics, out.statistics_comm, out.statistics);
     if (options.whole_batch) add(whole_batch, out.whole_batch_comm, out.whole_batch);
+    for (std::int64_t i = 0; i < options.critics; ++i)
+      add(critics, out.critic_comms.emplace_back(), out.critics.emplace_back());
   } else {
     const auto add = [&](const parallel::ExchangeLog& its_log, auto& comm, auto& exchange,
                          std::shared_ptr<comm::NodeSum> node_sum = nullptr) {
@@ -47,6 +49,8 @@ Exchanges make_exchanges(const device::DeviceChoice& device, comm::CpuCommunicat
     add(gradients, out.gradient_comm, out.gradients, memory.node_sum());
     if (options.statistics) add(statistics, out.statistics_comm, out.statistics);
     if (options.whole_batch) add(whole_batch, out.whole_batch_comm, out.whole_batch);
+    for (std::int64_t i = 0; i < options.critics; ++i)
+      add(critics, out.critic_comms.emplace_back(), out.critics.emplace_back());
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "comm/nccl_communicator.hpp"
@@ -50,13 +51,15 @@ class GradientMemory {
   std::shared_ptr<comm::NodeSum> node_sum_;
 };
 
-/// The exchanges of a rank; null with a single rank, and the last two unless they are wanted.
+/// The exchanges of a rank; null with a single rank, and all but the first unless they are wanted.
 /// Each has its own communicator, so that the statistics of a forward pass never mix with
 /// gradients. On a GPU all queue on one stream, in the order in which the host issues them, which
 /// is the same on every rank.
 struct Exchanges {
   std::unique_ptr<comm::Communicator> gradient_comm, statistics_comm, whole_batch_comm;
   std::unique_ptr<parallel::BucketExchange> gradients, statistics, whole_batch;
+  std::vector<std::unique_ptr<comm::Communicator>> critic_comms;
+  std::vector<std::unique_ptr<parallel::BucketExchange>> critics;  ///< gradients of each
 };
 
 struct ExchangeOptions {
@@ -64,6 +67,7 @@ struct ExchangeOptions {
   comm::NcclDeadlines deadlines;
   bool statistics = false;   ///< batch norm is `sync`; NCCL needs time and GPU memory to connect
   bool whole_batch = false;  ///< the objective looks at the whole batch
+  std::int64_t critics = 0;  ///< networks beside the model
 };
 
 /// Makes the exchanges, and on GPUs registers `memory`. `memory` and `log`, which records the sums,

@@ -12,7 +12,9 @@
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "device/own_stream.hpp"
+#include "model/initial_weights.hpp"
 #include "model/weights_in_use.hpp"
+#include "optimizer/update_rules.hpp"
 #include "parallel/replicate.hpp"
 #include "step/resolved_objective.hpp"
 #include "step/weights.hpp"
@@ -70,13 +72,21 @@ comm::SumOrder sum_order(const config::Config& config) {
   return config.distributed.reproducible ? comm::SumOrder::tree : comm::SumOrder::fast;
 }
 
+std::vector<const objective::Regulariser*> critics_of(const objective::Objective& objective) {
+  std::vector<const objective::Regulariser*> out;
+  for (const objective::Regulariser& each : objective.options().regularisers)
+    if (each.critic()) out.push_back(&each);
+  return out;
+}
+
 ExchangeOptions exchange_options(const config::Config& config,
                                  const objective::Objective& objective) {
   const config::DistributedConfig& wanted = config.distributed;
   return {sum_order(config),
           {base::Seconds(wanted.slow_timeout_s), base::Seconds(wanted.timeout_s)},
           wanted.batch_norm == config::BatchNorm::sync,
-          objective.looks_at_whole_batch()};
+          objective.looks_at_whole_batch(),
+          static_cast<std::int64_t>(critics_of(objective).size())};
 }
 
 objective::ObjectiveOptions options_of(const LearnerRequest& wanted) {
@@ -101,10 +111,32 @@ std::optional<WholeBatchPass> whole_batch_pass(const LearnerRequest& wanted,
                                        exchanges.whole_batch.get());
 }
 
-// All trained parameters of the model form one part.
+// Adam with the critic's own settings.
+PartRequest part_of(const objective::Regulariser& regulariser, const config::Config& config,
+                    std::int64_t index, const at::TensorOptions& options) {
+  objective::Critic& critic = *regulariser.critic();
+  // The critic's weights have a seed of their own, so that they are not those of the model's
+  // layers.
+  model::draw_initial_weights(critic.network(),
+                              static_cast<std::uint64_t>(config.run.seed + 1 + index));
+  critic.network().to(options.device(), options.dtype().toScalarType());
+  PartRequest out;
+  out.name = regulariser.terms.front().name;
+  for (const auto& parameter : critic.network().named_parameters())
+    out.parameters.emplace_back(parameter.key(), parameter.value());
+  out.optimizer.rule.settings_of<optimizer::AdamSettings>("adam").betas = critic.betas();
+  out.own_rate = critic.learning_rate();
+  out.channels_last = config.train.channels_last;
+  out.keeps_parameters = true;
+  return out;
+}
+
+// All trained parameters of the model form one part, and those of each critic another.
 std::vector<std::unique_ptr<TrainedPart>> parts_of(model::LatentModel& model,
-                                                   const config::TrainConfig& train,
+                                                   const objective::Objective& objective,
+                                                   const config::Config& config,
                                                    GradientMemory& memory) {
+  const config::TrainConfig& train = config.train;
   PartRequest whole;
   whole.parameters = trained_parameters(model);
   whole.optimizer = train.optimizer;
@@ -116,6 +148,10 @@ std::vector<std::unique_ptr<TrainedPart>> parts_of(model::LatentModel& model,
   };
   std::vector<std::unique_ptr<TrainedPart>> parts;
   parts.push_back(std::make_unique<TrainedPart>(whole));
+  for (const objective::Regulariser* const critic : critics_of(objective))
+    parts.push_back(std::make_unique<TrainedPart>(
+        part_of(*critic, config, static_cast<std::int64_t>(parts.size()),
+                parts.front()->parameters().values().options())));
   return parts;
 }
 
@@ -151,7 +187,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       model_(model_on_device(wanted.config, wanted.shape, wanted.device, wanted.condition_values)),
       objective_(options_of(wanted), *model_),
       gradient_memory_(wanted.device, sum_order(wanted.config), all_ranks),
-      parts_(parts_of(*model_, wanted.config.train, gradient_memory_)),
+      parts_(parts_of(*model_, objective_, wanted.config, gradient_memory_)),
       statistics_(model_->batch_norms(), model_->likelihood(), objective_,
                   parts_.front()->parameters().values().options()),
       exchanges_(make_exchanges(wanted.device, all_ranks,
@@ -166,6 +202,10 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       log_(log) {
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
                                  reducer_options(wanted.config, wanted.plan));
+  for (std::size_t i = 1; i < parts_.size(); ++i)
+    parts_[i]->reduce_through(
+        exchanges_.critics.empty() ? nullptr : std::move(exchanges_.critics[i - 1]),
+        at::empty({0}, statistics_.sums().options()), reducer_options(wanted.config, wanted.plan));
   if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
     for (model::BatchNorm layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {

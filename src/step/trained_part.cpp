@@ -6,6 +6,8 @@ namespace vae_dist::step {
 
 TrainedPart::TrainedPart(const PartRequest& wanted)
     : name_(wanted.name),
+      keeps_parameters_(wanted.keeps_parameters),
+      own_rate_(wanted.own_rate),
       leaves_(wanted.parameters),
       parameters_(leaves_, wanted.channels_last, wanted.gradient_memory),
       optimizer_(optimizer::make_optimizer(parameters_, wanted.optimizer)) {
@@ -29,6 +31,7 @@ parallel::NamedTensors TrainedPart::state() const {
     for (const auto& [kind, arena] : optimizer_->moments())
       out.emplace_back(prefix + kind + "." + name, arena.view(i));
     if (average_) out.emplace_back(prefix + kAveragePrefix + name, average_->arena().view(i));
+    if (keeps_parameters_) out.emplace_back(prefix + name, leaves_[i].second.detach());
   }
   out.emplace_back(prefix + "step", optimizer_->step_count());
   return out;

@@ -1,7 +1,6 @@
 // A group of trained parameters in one arena, with the sum of their gradients over ranks, their
-// update rule and their moving average. A run has one part, which holds all trained parameters of
-// the model; a second network (a discriminator) would be another part. All parts skip a step
-// together.
+// update rule and their moving average. A run has one part that holds all trained parameters of the
+// model, and another for each critic of its objective. All parts skip a step together.
 #pragma once
 
 #include <memory>
@@ -28,6 +27,8 @@ struct PartRequest {
   bool channels_last = true;
   std::vector<at::Tensor> rounded = {};  ///< the parameters that a step rounds to bfloat16
   parallel::ArenaMemory gradient_memory = parallel::ordinary_memory;
+  bool keeps_parameters = false;        ///< state() has the parameters too: no weights file does
+  std::optional<double> own_rate = {};  ///< a learning rate that follows no schedule
 };
 
 class TrainedPart {
@@ -50,8 +51,10 @@ class TrainedPart {
   parallel::RoundedParameters* rounded() { return rounded_ ? &*rounded_ : nullptr; }
   WeightAverage* average() { return average_ ? &*average_ : nullptr; }  ///< null if it has none
 
-  /// Returns the part's state besides its parameters, under the names used in a checkpoint:
-  /// moments, average, step count.
+  std::optional<double> own_rate() const { return own_rate_; }
+
+  /// Returns the part's state under the names used in a checkpoint: moments, average, step count,
+  /// and the parameters if it keeps them.
   parallel::NamedTensors state() const;
 
   /// Returns the names of each parameter and of its average in state(); empty without an average.
@@ -59,6 +62,8 @@ class TrainedPart {
 
  private:
   std::string name_;
+  bool keeps_parameters_;
+  std::optional<double> own_rate_;
   parallel::NamedTensors leaves_;
   parallel::ParameterArena parameters_;
   std::optional<parallel::RoundedParameters> rounded_;

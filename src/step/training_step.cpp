@@ -109,7 +109,8 @@ void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWe
   parts_.statistics.add(terms, share);
   for (TrainedPart* part : parts_.trained) part->reducer().batch_forwarded();
   const StepRange range("backward");
-  (terms.loss * share).backward();
+  // Critics have a loss of their own, which has no gradient for the model.
+  ((terms.critics.defined() ? terms.loss + terms.critics : terms.loss) * share).backward();
 }
 
 template <typename Rate>
@@ -140,7 +141,10 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   }
   for (TrainedPart* part : parts_.trained) {
     if (factor.defined()) part->parameters().gradients().mul_(factor);
-    part->optimizer().step(learning_rate, skip);
+    if (part->own_rate())
+      part->optimizer().step(*part->own_rate(), skip);
+    else
+      part->optimizer().step(learning_rate, skip);
     if (WeightAverage* const average = part->average())
       average->update(part->optimizer().step_count(), skip);
   }

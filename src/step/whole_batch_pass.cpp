@@ -31,12 +31,12 @@ void WholeBatchPass::allocate(const objective::BatchShare& share) {
   const std::int64_t per_sample = fields_ * latent_;
   written_ = at::zeros({means_ + per_sample * plan_.samples_per_batch()}, options);
   collected_ = at::zeros({means_ + per_sample * plan_.global_batch}, options);
-  if (fields_ > 0)
+  if (objective_.pair_values() > 0)
     slopes_ = at::zeros({per_sample * plan_.global_batch + objective_.pair_values()}, options);
   if (!plan_.reproducible) return;
   if (means_ > 0 && plan_.batches > 1)
     means_tree_.emplace(collected_.slice(0, 0, means_), plan_.batches);
-  if (fields_ > 0 && plan_.replicas > 1) slopes_tree_.emplace(slopes_, plan_.replicas);
+  if (slopes_.defined() && plan_.replicas > 1) slopes_tree_.emplace(slopes_, plan_.replicas);
 }
 
 void WholeBatchPass::begin() {
@@ -118,10 +118,14 @@ void WholeBatchPass::agree(const objective::StepWeights& weights) {
   sum_over_ranks(collected_, "whole batch");
   objective::WholeBatch whole =
       objective_.of_means(likelihood_, collected_.slice(0, 0, means_), weights);
-  if (fields_ > 0) {
+  if (slopes_.defined()) {
     add_pairs(weights);
     objective_.add_pair_values(slopes_.slice(0, fields_ * plan_.global_batch * latent_), weights,
                                whole);
+  }
+  if (objective_.has_critics()) {
+    const objective::LatentRows rows = objective_.rows_of(fields_of(collected_.slice(0, means_)));
+    critics_ = objective::critic_batch(rows.z, rows.prior);
   }
   keep(of_batch_.loss, whole.loss);
   keep(of_batch_.reconstruction, whole.reconstruction);
@@ -133,10 +137,15 @@ void WholeBatchPass::agree(const objective::StepWeights& weights) {
 }
 
 void WholeBatchPass::next() {
-  if (fields_ > 0) {
-    const at::NoGradGuard no_grad;
-    const std::int64_t samples = plan_.samples_per_batch(),
-                       first = plan_.first_sample + batch_ * samples;
+  const at::NoGradGuard no_grad;
+  const std::int64_t samples = plan_.samples_per_batch(),
+                     first = plan_.first_sample + batch_ * samples;
+  if (critics_.z.defined()) {
+    keep(of_batch_.critics.z, critics_.z.narrow(0, first, samples));
+    keep(of_batch_.critics.is_permuted, critics_.is_permuted.narrow(0, first, samples));
+    keep(of_batch_.critics.weight, critics_.weight.narrow(0, first, samples));
+  }
+  if (slopes_.defined()) {
     const bool fresh = of_batch_.row_gradients.empty();
     std::size_t field = 0;
     for (const at::Tensor& slopes : fields_of(slopes_)) {
@@ -152,7 +161,7 @@ void WholeBatchPass::next() {
 std::vector<base::ProgressWords::Collective> WholeBatchPass::sequence() const {
   if (!allocated_) return {};
   std::vector<base::ProgressWords::Collective> out = {{"whole batch", collected_.nbytes()}};
-  if (fields_ > 0) out.push_back({"whole batch, slopes", slopes_.nbytes()});
+  if (slopes_.defined()) out.push_back({"whole batch, slopes", slopes_.nbytes()});
   return out;
 }
 

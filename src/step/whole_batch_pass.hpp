@@ -88,9 +88,10 @@ class WholeBatchPass {
   bool allocated_ = false;
   at::Tensor written_;    // [K | fields * samples of a batch * L]: a batch's share
   at::Tensor collected_;  // [K | fields * G * L]
-  at::Tensor slopes_;     // [fields * G * L | values of pairs]
+  at::Tensor slopes_;     // [fields * G * L | values of pairs]; undefined without pairs
   std::optional<parallel::ReplicaTree> means_tree_, slopes_tree_;
-  std::int64_t batch_ = 0;  // that collected() or next() takes
+  std::int64_t batch_ = 0;          // that collected() or next() takes
+  objective::CriticBatch critics_;  // of all samples
   objective::WholeBatch of_batch_;
 };
 

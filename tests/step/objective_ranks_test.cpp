@@ -110,6 +110,12 @@ void wasserstein_autoencoder(config::Config& config) {
   add_regulariser(config, "mmd");
 }
 
+void critic(config::Config& config) {
+  base::ItemList::Entry* const entry = config.objective.regularisers.add("factor");
+  for (base::Key& key : base::ItemList::keys_of(*entry))
+    if (key.name.ends_with("width")) *std::get<std::int64_t*>(key.slot) = 20;
+}
+
 void many_at_once(config::Config& config) {
   optimal(config);
   config.objective.free_bits = 0.12;
@@ -132,6 +138,7 @@ const Setting kSettings[] = {{"free_bits", free_bits},
                              {"mmd", mean_discrepancy},
                              {"dip", covariance},
                              {"wae", wasserstein_autoencoder},
+                             {"factor", critic},
                              {"many_at_once", many_at_once}};
 
 std::string setting_name(const testing::TestParamInfo<Setting>& info) { return info.param.name; }

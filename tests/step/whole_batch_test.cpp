@@ -91,6 +91,49 @@ at::Tensor dip(const Whole& whole, bool of_z, double diagonal_weight) {
          diagonal_weight * ((covariance - 1) * eye).square().sum();
 }
 
+// Runs the model on the first step's samples, one replica after the other.
+Whole whole_batch_of(SmallRank& rank, std::int64_t replicas) {
+  model::LatentModel& model = rank.model();
+  const at::Tensor images = images_of_step(0),
+                   noise = noise_of_step(0, at::kDouble,
+                                         rank.learner().objective().noise_per_sample(1));
+  std::vector<at::Tensor> mu, log_var, z, output;
+  for (std::int64_t r = 0; r < replicas; ++r) {
+    const std::int64_t count = kSmallBatch / replicas;
+    const model::Posterior posterior =
+        model.encode(model::Sample(images.narrow(0, r * count, count)));
+    mu.push_back(posterior.mu);
+    log_var.push_back(posterior.log_var);
+    z.push_back(
+        model::reparameterize(posterior, noise.narrow(0, r * count, count).narrow(1, 0, 3)));
+    output.push_back(model.decode(z.back()).output);
+  }
+  return {images,
+          at::cat(mu),
+          at::cat(log_var),
+          at::cat(z),
+          noise.narrow(1, noise.size(1) - 3, 3),
+          at::cat(output)};
+}
+
+double error_of(const std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& expected) {
+  double error = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    error = std::max(error, (tensors.at(i) - expected[i]).abs().max().item<double>());
+  return error;
+}
+
+double largest_of(const std::vector<at::Tensor>& tensors) {
+  double out = 0;
+  for (const at::Tensor& tensor : tensors) out = std::max(out, tensor.abs().max().item<double>());
+  return out;
+}
+
+void expect_close(const std::vector<at::Tensor>& tensors, const std::vector<at::Tensor>& expected) {
+  ASSERT_EQ(tensors.size(), expected.size());
+  EXPECT_LE(error_of(tensors, expected), kTolerance * largest_of(expected));
+}
+
 struct Term {
   const char* name;
   void (*configure)(config::Config& config);
@@ -101,7 +144,8 @@ void PrintTo(const Term& term, std::ostream* out) { *out << term.name; }
 
 void set(config::Config& config, const std::string& regulariser, double weight,
          const std::vector<std::pair<std::string, std::string>>& words = {},
-         const std::vector<std::pair<std::string, double>>& numbers = {}) {
+         const std::vector<std::pair<std::string, double>>& numbers = {},
+         const std::vector<std::pair<std::string, std::int64_t>>& counts = {}) {
   base::ItemList::Entry* const entry = config.objective.regularisers.add(regulariser);
   for (base::Key& key : base::ItemList::keys_of(*entry)) {
     const auto is = [&key](const std::string& name) {
@@ -110,6 +154,8 @@ void set(config::Config& config, const std::string& regulariser, double weight,
     if (is("weight")) *std::get<double*>(key.slot) = weight;
     for (const auto& [name, word] : words)
       if (is(name) && !key.choice->choose(word)) FAIL() << word;
+    for (const auto& [name, count] : counts)
+      if (is(name)) *std::get<std::int64_t*>(key.slot) = count;
     for (const auto& [name, number] : numbers) {
       if (!is(name)) continue;
       if (auto* const* plain = std::get_if<double*>(&key.slot)) **plain = number;
@@ -219,26 +265,7 @@ class WholeBatchTerm : public testing::TestWithParam<Term> {
     const auto self = comm::make_self_communicator();
     SmallRank rank(config(), replicas, *self, static_cast<std::int64_t>(kN));
     model::LatentModel& model = rank.model();
-    const at::Tensor images = images_of_step(0),
-                     noise = noise_of_step(0, at::kDouble,
-                                           rank.learner().objective().noise_per_sample(1));
-    std::vector<at::Tensor> mu, log_var, z, output;
-    for (std::int64_t r = 0; r < replicas; ++r) {
-      const std::int64_t count = kSmallBatch / replicas;
-      const model::Posterior posterior =
-          model.encode(model::Sample(images.narrow(0, r * count, count)));
-      mu.push_back(posterior.mu);
-      log_var.push_back(posterior.log_var);
-      z.push_back(
-          model::reparameterize(posterior, noise.narrow(0, r * count, count).narrow(1, 0, 3)));
-      output.push_back(model.decode(z.back()).output);
-    }
-    const Whole whole{images,
-                      at::cat(mu),
-                      at::cat(log_var),
-                      at::cat(z),
-                      noise.narrow(1, noise.size(1) - 3, 3),
-                      at::cat(output)};
+    const Whole whole = whole_batch_of(rank, replicas);
     const at::Tensor loss = GetParam().loss(whole);
     // Not backward(), which the learner's reducer listens to.
     std::vector<at::Tensor> trained;
@@ -253,18 +280,13 @@ class WholeBatchTerm : public testing::TestWithParam<Term> {
       SmallRank rank(config, replicas, comm, static_cast<std::int64_t>(kN));
       const double loss = rank.step(0)[0];
       const std::vector<at::Tensor> gradients = rank.gradients();
-      ASSERT_EQ(gradients.size(), expected.gradients.size());
-      double largest = 0, error = 0;
-      for (std::size_t i = 0; i < gradients.size(); ++i) {
-        largest = std::max(largest, expected.gradients[i].abs().max().item<double>());
-        error = std::max(error, (gradients[i] - expected.gradients[i]).abs().max().item<double>());
-      }
       if (differs) {
-        EXPECT_GT(error, 1e-6 * largest);
+        EXPECT_GT(error_of(gradients, expected.gradients), 1e-6 * largest_of(expected.gradients));
         return;
       }
       EXPECT_NEAR(loss, expected.loss, kTolerance * std::abs(expected.loss));
-      EXPECT_LE(error, kTolerance * largest) << replicas << " replicas, " << ranks << " ranks";
+      SCOPED_TRACE(std::to_string(replicas) + " replicas, " + std::to_string(ranks) + " ranks");
+      expect_close(gradients, expected.gradients);
     });
   }
 };
@@ -319,6 +341,101 @@ TEST(FirstPass, HasTheBitsOfTheSecond) {
       EXPECT_TRUE(same_tensors(first.rows, second.rows));
     }
   }
+}
+
+// The critic reads the first half of the whole batch and the second with its dimensions permuted.
+// The model has no gradient from what the critic minimises, nor the critic from the model's loss.
+TEST(Critic, HasTheGradientsOfOneGraphAtAnyNumberOfReplicasAndRanks) {
+  config::Config config = small_config();
+  sum_of_nats(config);
+  set(config, "factor", 6, {}, {}, {{"width", 15}, {"layers", 3}});
+  const auto self = comm::make_self_communicator();
+
+  for (const std::int64_t replicas : {1, 2, 8}) {
+    SmallRank one(config, replicas, *self);
+    model::LatentModel& model = one.model();
+    torch::nn::Module& network =
+        one.learner().objective().options().regularisers.at(0).critic()->network();
+    const auto weights = network.named_parameters();
+    ASSERT_EQ(weights.size(), 6U);
+    const auto logits = [&](at::Tensor x) {
+      for (const char* layer : {"0", "2", "4"}) {
+        const std::string name = layer;
+        x = x.matmul(weights[name + ".weight"].t()) + weights[name + ".bias"];
+        if (name != "4") x = at::where(x > 0, x, 0.2 * x);
+      }
+      return x;
+    };
+    const Whole whole = whole_batch_of(one, replicas);
+    constexpr std::int64_t kHalf = kSmallBatch / 2;
+    const at::Tensor real = logits(whole.z.narrow(0, 0, kHalf));
+    at::Tensor mixed = at::empty({kHalf, 3}, whole.z.options());
+    for (std::int64_t d = 0; d < 3; ++d) {
+      const auto order = std::get<1>(whole.prior.narrow(0, kHalf, kHalf).select(1, d).sort());
+      for (std::int64_t i = 0; i < kHalf; ++i)
+        mixed[i][d] = whole.z.detach()[kHalf + order[i].item<std::int64_t>()][d];
+    }
+    const at::Tensor tc = (real.select(1, 0) - real.select(1, 1)).mean();
+    const at::Tensor of_model = bound(whole) + 6 * tc;
+    const at::Tensor of_critic =
+        -0.5 *
+        (at::log_softmax(logits(whole.z.detach().narrow(0, 0, kHalf)), 1).select(1, 0).mean() +
+         at::log_softmax(logits(mixed), 1).select(1, 1).mean());
+    std::vector<at::Tensor> trained, of_network = network.parameters();
+    for (const at::Tensor& parameter : model.parameters())
+      if (parameter.requires_grad()) trained.push_back(parameter);
+    const std::vector<at::Tensor> expected = torch::autograd::grad({of_model}, trained, {}, true),
+                                  expected_of_critic =
+                                      torch::autograd::grad({of_critic}, of_network);
+    for (const int ranks : {1, 2, 8}) {
+      if (ranks > replicas) continue;
+      comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
+        SmallRank rank(config, replicas, comm);
+        const std::vector<double> values = rank.step(0);
+        EXPECT_NEAR(values[0], of_model.item<double>(), 1e-12 * std::abs(values[0]));
+        EXPECT_NEAR(values[5], tc.item<double>(), 1e-12) << "factor";
+        EXPECT_NEAR(values[6], of_critic.item<double>(), 1e-12) << "factor_critic";
+        expect_close(rank.gradients(), expected);
+        std::vector<at::Tensor> gradients;
+        for (const at::Tensor& parameter : rank.learner()
+                                               .objective()
+                                               .options()
+                                               .regularisers.at(0)
+                                               .critic()
+                                               ->network()
+                                               .parameters())
+          gradients.push_back(parameter.grad());
+        expect_close(gradients, expected_of_critic);
+      });
+    }
+  }
+}
+
+TEST(Critic, IsKeptInTheCheckpointAndLearnsWithItsOwnRate) {
+  config::Config config = small_config();
+  set(config, "factor", 6, {}, {{"learning_rate", 0.01}}, {{"width", 15}, {"layers", 3}});
+  const auto self = comm::make_self_communicator();
+  SmallRank whole(config, 2, *self), first(config, 2, *self), second(config, 2, *self);
+  for (const std::int64_t number : {0, 1, 2, 3}) whole.step(number);
+  for (const std::int64_t number : {0, 1}) first.step(number);
+  checkpoint::Checkpoint saved;
+  saved.weights = first.learner().weights();
+  saved.optimizer = first.learner().optimizer_state();
+  EXPECT_EQ(saved.weights.tensors.count("factor/0.weight"), 0U);
+  ASSERT_EQ(saved.optimizer.tensors.count("factor/0.weight"), 1U);
+  second.learner().restore(saved, "here");
+  for (const std::int64_t number : {2, 3}) second.step(number);
+  EXPECT_TRUE(same_tensors(second.state(), whole.state()));
+  // Adam's first steps are of the size of the rate, whatever that of the model is.
+  SmallRank slow(config, 2, *self), fast(config, 2, *self);
+  const auto weight = [](SmallRank& rank) {
+    return rank.learner().optimizer_state().tensors.at("factor/0.weight");
+  };
+  const at::Tensor before = weight(slow);
+  slow.step(images_of_step(0), 0, 1e-4);
+  fast.step(images_of_step(0), 0, 1e-2);
+  EXPECT_TRUE(weight(slow).equal(weight(fast)));
+  EXPECT_NEAR((weight(slow) - before).abs().max().item<double>(), 0.01, 1e-6);
 }
 
 // Every step of a ramp weighs the term as much as its schedule says.
