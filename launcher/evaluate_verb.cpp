@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -5,6 +6,7 @@
 
 #include "base/durable_file.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/utf8.hpp"
 #include "comm/agreement.hpp"
 #include "evaluate/channel_report.hpp"
@@ -22,8 +24,21 @@ struct EvaluateOptions {
   ComputeOptions compute;
   std::optional<std::int64_t> importance_samples;
   std::int64_t coverage = 1000;
-  bool latent_statistics = false, channels = false;
+  bool latent_statistics = false, channels = false, total_correlation = false;
 };
+
+// Against the posteriors of the run's own training rows, whatever is evaluated.
+evaluate::AggregateParts aggregate_parts(const inference::TrainedModel& trained,
+                                         const evaluate::EvaluationOptions& how,
+                                         const comm::MpiWorld& world,
+                                         comm::CpuCommunicator& all_ranks) {
+  inference::DataChoice training;
+  training.split = "train";
+  const inference::SharedData data =
+      inference::open_shared_data(trained, training, world, all_ranks);
+  return evaluate::aggregate_parts(*trained.model, data.images, how.format, how.block, how.seed,
+                                   all_ranks);
+}
 
 base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::MpiWorld& world) {
   log::configure(world.rank(), world.size(), log::Level::info);
@@ -39,6 +54,10 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
     samples = inference::chosen_rows(options.rows, data.images.size());
     if (options.latent_statistics)
       inference::require_encoder(trained, "take statistics of (--latent-statistics)");
+    if (options.total_correlation &&
+        trained.model->latent_kind() != base::LatentKind::posterior)
+      throw base::BadInput("--total-correlation needs a variational model: " +
+                           trained.origin.string() + " has no posterior");
     resolved = inference::objective_of(trained);
     step::check_likelihood_fits(trained.config, data.images);
   });
@@ -54,6 +73,16 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
     result.latent_statistics =
         evaluate::latent_statistics(*trained.model, data.images, samples, how.format, how.block,
                                     trained.config.model.latent_dim, *all_ranks);
+  const bool regularised = std::any_of(
+      resolved.options.regularisers.begin(), resolved.options.regularisers.end(),
+      [](const auto& each) { return each.estimates_total_correlation; });
+  if (options.total_correlation || regularised) try {
+      result.aggregate = aggregate_parts(trained, how, world, *all_ranks);
+    } catch (const comm::AgreedError& error) {
+      if (options.total_correlation) throw;
+      if (world.rank() == 0)
+        log::warn(base::text("no total correlation against the training rows: ", error.what()));
+    }
   const bool show_channels = options.channels || evaluate::has_telling_channels(how.format);
   if (show_channels || !options.json.empty())
     result.channel_figures =
@@ -97,6 +126,10 @@ void add_evaluate_verb(CLI::App& app, VerbContext& context) {
       "--latent-statistics", options->latent_statistics,
       "Also mean and deviation of the code over these rows, by dimension and by channel: "
       "shift and scaling factor of a latent diffusion model");
+  verb->add_flag("--total-correlation", options->total_correlation,
+                 "Also the total correlation of the code, the mutual information of sample and "
+                 "code, and the KL by dimension, against the posteriors of all training rows; done "
+                 "anyway if the objective has tc or factor");
   verb->add_flag(
       "--channels", options->channels,
       "Also show each channel's errors, power and distribution, as is done anyway unless "

@@ -91,6 +91,10 @@ struct Regulariser : Item {
   /// Whether its weight is that of a bound in nats, so that under `reduction: mean` a variational
   /// model multiplies it by M_N, as it does the KL. Otherwise the weight stays as it is written.
   bool in_nats = true;
+  /// It estimates the total correlation of the code, which evaluations then show against the
+  /// posteriors of all training rows.
+  bool estimates_total_correlation = false;
+  bool reads_training_samples = false;  ///< its value depends on N
 };
 
 }  // namespace vae_dist::base

@@ -162,6 +162,13 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
                                  base::digits(code->scaling_factor())));
     lines.add("code by channel", channels_text(code->channels));
   }
+  if (const auto& parts = result.aggregate) {
+    lines.add("total correlation", base::text(base::digits(parts->total_correlation),
+                                              " nats, against the posteriors of ", parts->rows,
+                                              " training rows"));
+    lines.add("  mutual information", base::text(base::digits(parts->index_code), " nats"));
+    lines.add("  KL by dimension", base::text(base::digits(parts->dimension_wise), " nats"));
+  }
   const std::string sign = collapse_sign(e, result.mean_image_mse);
   if (!sign.empty()) lines.add("warning", sign);
   return base::text(subject.checkpoint, ": ", subject.model, ", step ", subject.step, "\n",
@@ -221,6 +228,12 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
                                 {"scaling_factor", code->scaling_factor()},
                                 {"channels", moments_json(code->channels)},
                                 {"dimensions", moments_json(code->dimensions)}};
+  if (const auto& parts = result.aggregate)
+    out["aggregate_posterior"] = {{"rows", parts->rows},
+                                  {"codes", parts->codes},
+                                  {"total_correlation", parts->total_correlation},
+                                  {"mutual_information", parts->index_code},
+                                  {"dimension_wise_kl", parts->dimension_wise}};
   if (result.channel_figures) out.update(channels_json(*result.channel_figures));
   return out;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "evaluate/aggregate_parts.hpp"
 #include "evaluate/channel_figures.hpp"
 #include "evaluate/evaluation.hpp"
 #include "evaluate/factor_scores.hpp"
@@ -19,6 +20,7 @@ struct FullEvaluation {
   std::optional<FactorScores> factor_scores;
   std::optional<LatentStatistics> latent_statistics;  ///< only if asked for
   std::optional<ChannelFigures> channel_figures;      ///< only if asked for
+  std::optional<AggregateParts> aggregate;            ///< only if asked for
   std::string no_scores_because;  ///< why there are no scores although the data have factors
 };
 

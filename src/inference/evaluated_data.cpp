@@ -97,8 +97,9 @@ void check_fits(const data::SampleDataset& images, const TrainedModel& trained) 
 std::int64_t training_samples(const TrainedModel& trained) {
   const std::string missing = missing_file(trained.config.data.train),
                     why =
-                        "M_N is G / N (objective.kld_weight.rule batch_over_dataset), and N, the "
-                        "number of training samples, cannot be determined: ";
+                        "the objective depends on N, the number of training samples "
+                        "(objective.kld_weight.rule batch_over_dataset, or the regulariser tc), "
+                        "which cannot be determined: ";
   if (!missing.empty())
     throw base::BadInput(
         base::text(why, missing, " (data.train) does not exist; put it, or a link to it, there"));
@@ -180,8 +181,12 @@ arrays::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
 }
 
 step::ResolvedObjective objective_of(const TrainedModel& trained) {
-  const bool needs_samples = config::kld_weight_rule(trained.config.objective) ==
-                             config::KldWeightRule::batch_over_dataset;
+  bool needs_samples = config::kld_weight_rule(trained.config.objective) ==
+                       config::KldWeightRule::batch_over_dataset;
+  for (const auto& entry : trained.config.objective.regularisers.entries())
+    needs_samples = needs_samples || base::Registry<base::Regulariser>::all()
+                                         .at(entry.item->name)
+                                         .reads_training_samples;
   return step::resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1,
                                  trained.shape);
 }

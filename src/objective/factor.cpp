@@ -90,7 +90,9 @@ const RegisteredRegulariser kFactor(
             .at_least(0)
             .below(1);
       })},
-     /*needs_posterior=*/true},
+     /*needs_posterior=*/true,
+     /*in_nats=*/true,
+     /*estimates_total_correlation=*/true},
     [](const RegulariserRequest& wanted) {
       return MadeRegulariser(std::shared_ptr<Critic>(
                                  std::make_shared<FactorCritic>(wanted.settings<FactorSettings>())),

@@ -96,10 +96,12 @@ std::vector<Regulariser> make_regularisers(const base::ItemList& listed,
     const auto& settings = entry.get<Weighted>();
     MadeRegulariser made =
         base::makers<MakeRegulariser>().at(name)({settings.own, settings.weight, training_samples});
+    const base::Regulariser& described = base::Registry<base::Regulariser>::all().at(name);
     Regulariser regulariser{{{name, settings.weight}},
                             std::move(made.value),
                             settings.schedule == WeightSchedule::linear ? settings.steps : 0,
-                            base::Registry<base::Regulariser>::all().at(name).in_nats};
+                            described.in_nats,
+                            described.estimates_total_correlation};
     regulariser.terms.insert(regulariser.terms.end(), made.further.begin(), made.further.end());
     if (count > 1)
       for (RegulariserTerm& term : regulariser.terms) term.name += "_" + std::to_string(count);

@@ -130,7 +130,7 @@ struct Regulariser {
   std::vector<RegulariserTerm> terms;  ///< one for each value
   std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs, std::shared_ptr<Critic>> value;
   std::int64_t ramp_steps = 0;  ///< its weights rise linearly from 0 over so many steps
-  bool in_nats = true;          ///< see base::Regulariser
+  bool in_nats = true, estimates_total_correlation = false;  ///< see base::Regulariser
 
   /// Returns its values for a batch that is the whole: [terms]. Not for a critic.
   at::Tensor of(const LatentRows& rows) const;

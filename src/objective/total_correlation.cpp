@@ -130,7 +130,10 @@ const RegisteredRegulariser kTotalCorrelation(
                  "factor of the KL divergence of each dimension from the prior")
             .at_least(0);
       })},
-     /*needs_posterior=*/true},
+     /*needs_posterior=*/true,
+     /*in_nats=*/true,
+     /*estimates_total_correlation=*/true,
+     /*reads_training_samples=*/true},
     [](const RegulariserRequest& wanted) {
       const auto& own = wanted.settings<TcSettings>();
       SumOverPairs out;
