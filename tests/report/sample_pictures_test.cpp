@@ -150,5 +150,19 @@ TEST(ChannelNames, AreThoseOfTheDatasets) {
   EXPECT_THAT(channel_names({{"/showers", "V", 368}}), ElementsAre("showers"));
 }
 
+TEST(ChannelNames, StandWithTheUnitsInWhichValuesAreShown) {
+  EXPECT_THAT(channel_labels({{"/density", "HW", 1, "kg/m^3"}, {"/velocity", "HWC", 2, "m/s"}}),
+              ElementsAre("density (kg/m^3)", "velocity 0 (m/s)", "velocity 1 (m/s)"));
+  EXPECT_THAT(channel_labels({{"/a", "HW", 1}, {"/b", "HW", 1, "K"}}), ElementsAre("a", "b (K)"));
+  EXPECT_THAT(channel_labels({{"/showers", "V", 368, "MeV"}}), ElementsAre("showers (MeV)"));
+  EXPECT_THAT(channel_labels({{"/a", "V", 3, "MeV"}, {"/b", "V", 2, "MeV"}}),
+              ElementsAre("values (MeV)"));
+  EXPECT_THAT(channel_labels({{"/a", "V", 3, "MeV"}, {"/b", "V", 2, "keV"}}),
+              ElementsAre("values"));
+  const std::vector<data::StoredArray> arrays = {{"/p", "HW", 1, "Pa"}, {"/T", "HW", 1, "K"}};
+  EXPECT_THAT(showing_of(nullptr, 0, 1, arrays).channels, ElementsAre("p", "T"))
+      << "values in the model's range have no units";
+}
+
 }  // namespace
 }  // namespace vae_dist::report
