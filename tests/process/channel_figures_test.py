@@ -163,6 +163,20 @@ class ChannelFigures(runs.RunFolder):
         self.assertLess(values["separation_power"], max(3 * values["separation_power_of_halves"], 0.01))
         self.assertGreater(without_noise, 10 * values["separation_power"])
 
+    def test_samples_have_the_names_of_the_training_data_also_without_a_normalisation(self):
+        random = np.random.default_rng(6)
+        with h5py.File(self.folder / "two.h5", "w") as file:
+            file["first"], file["second"] = random.random((2, 40, 16, 16)).astype("<f4")
+        self.train("two", "data.train={file: two.h5, dataset: [first, second], layout: NHW}", "train.steps=2")
+        pictures = []
+        for name in ("named", "again", "numbered"):
+            if name == "numbered":  # where the data are no longer there, channels are numbers
+                (self.folder / "two.h5").rename(self.folder / "moved.h5")
+            self.program("sample", "--checkpoint", "runs/two", "--count", "2", "--out", f"{name}.png", check=True)
+            pictures.append((self.folder / f"{name}.png").read_bytes())
+        self.assertEqual(pictures[0], pictures[1])
+        self.assertNotEqual(pictures[0], pictures[2])
+
     def test_plain_pictures_show_them_when_asked(self):
         for name, model in (("pictures", "vanilla_vae"), ("decoder", "decoder_only")):
             self.train(name, f"model.name={model}", "train.steps=5", "objective.reduction=sum")
