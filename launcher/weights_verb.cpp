@@ -30,12 +30,15 @@ std::string other_side(const inference::TrainedModel& trained) {
       !has_their_names ? ""
       : is_tanh        ? ", as PyTorch-VAE's class does"
                 : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
-  const bool logits = output == config::Output::identity &&
-                      config::likelihood_traits(trained.config.objective).takes_logits;
+  const base::LikelihoodTraits traits = config::likelihood_traits(trained.config.objective);
+  const char* meaning =
+      output != config::Output::identity || !traits.takes_logits ? ""
+      : traits.support == base::Support::counts
+          ? " (the softmax of its output over all values, times the sample's total, is the mean)"
+          : " (these are logits; their sigmoid is the picture)";
   const bool normalised = !trained.state.normalisation.empty();
-  return base::text("The decoder that loads these weights must end in ", layer, theirs,
-                    logits ? " (these are logits; their sigmoid is the picture)" : "", "; its ",
-                    trained.shape.plural(), " are ",
+  return base::text("The decoder that loads these weights must end in ", layer, theirs, meaning,
+                    "; its ", trained.shape.plural(), " are ",
                     normalised ? "(f(stored) - shift) * factor, by the metadata's `normalisation`"
                                : base::text("in [", range[0], ", ", range[1], "]"),
                     ", ", trained.shape.model_layout(),

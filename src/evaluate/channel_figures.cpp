@@ -102,7 +102,8 @@ class ChannelMeter {
              const std::vector<double>& high, at::Tensor& counts) const {
     const model::Sample batch = read(done, count);
     model::Sample given = batch;
-    given.x = at::Tensor();
+    // A likelihood of counts says nothing of a sample's total: it is given, as conditions are.
+    if (model_.likelihood().traits().support != base::Support::counts) given.x = at::Tensor();
     const at::Tensor z = keyed_noise(model_, base::Purpose::prior, options_.seed, done, count);
     const std::vector<at::Tensor> data = quantities_of(in_file_units(with_gaps(batch))),
                                   drawn = quantities_of(in_file_units(compared(z, given, done)));

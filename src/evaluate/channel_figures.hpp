@@ -15,7 +15,8 @@ namespace vae_dist::evaluate {
 inline constexpr std::int64_t kMostSeparateValues = 64;
 
 /// A quantity's distribution in the data and in as many samples of the prior (draws of p(x|z) for z
-/// of the prior, or means: EvaluationOptions::compared_values). The bins reach from the data's
+/// of the prior, or means: EvaluationOptions::compared_values). Each has the condition of a sample
+/// of the data and, of counts, its total. The bins reach from the data's
 /// smallest to their largest value.
 struct ComparedHistograms {
   double separation = 0;  ///< S^2 of data and samples (separation_power.hpp)

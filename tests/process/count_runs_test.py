@@ -35,6 +35,10 @@ class CountRuns(runs.RunFolder):
                 self.program("evaluate", "--checkpoint", f"runs/{likelihood}", "--importance-samples", "16", "--json", "counts.json", "--overwrite", check=True)
                 figures = json.loads((self.folder / "counts.json").read_text())
                 self.assertGreaterEqual(figures["log_p_nats"][-1]["nats"], figures["elbo_nats"] - 1)
+                self.assertEqual(figures["compared_samples"], "draws of p(x|z)")
+                # Each draw has the total of a sample of the data, not objective.generated_total, 10000.
+                self.assertLess(figures["totals"]["samples_above"], 0.3)
+                self.assertLess(figures["totals"]["separation_power"], 0.8)
                 self.program("reconstruct", "--checkpoint", f"runs/{likelihood}", "--rows", "0:40", "--out", "back.h5", "--overwrite", check=True)
                 self.program("sample", "--checkpoint", f"runs/{likelihood}", "--count", "30", "--values", "sample", "--out", "drawn.h5", "--overwrite", check=True)
                 with h5py.File(self.folder / "back.h5") as back, h5py.File(self.folder / "drawn.h5") as drawn:

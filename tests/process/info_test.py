@@ -84,6 +84,18 @@ class Info(runs.RunFolder):
                     numpy.testing.assert_allclose([channel[key] for key in ("least", "largest", "mean", "deviation")], [known.min(), known.max(), known.mean(), known.std()], rtol=1e-9)
                     self.assertEqual(sum(channel["histogram"]["counts"]), known.size)
 
+    def test_a_gap_beyond_the_samples_of_the_statistics_is_drawn(self):
+        """Of 640 MB the statistics see a part, without row 125; the picture shows every 125th row."""
+        with h5py.File(self.folder / "large.h5", "w") as file:
+            values = file.create_dataset("values", (2000, 400, 400), "<f2", chunks=(1, 400, 400))
+            values[125] = numpy.where(numpy.arange(400) < 9, numpy.nan, 0.5)
+        done = self.program("data", "info", "large.h5", "--out", "large.png", "--json", "large.json", check=True)
+        found = json.loads((self.folder / "large.json").read_text())
+        self.assertIn("evenly spaced samples", done.stdout)
+        self.assertEqual([channel["not_finite"] for channel in found["statistics"]["channels"]], [0])
+        self.assertTrue(found["read_as"]["has_missing_values"])
+        self.assertIn("missing values", done.stdout)
+
     def test_a_gap_in_a_picture_has_a_colour_of_its_own(self):
         values = numpy.linspace(1, 2, 4 * 16 * 16).reshape(4, 16, 16).astype("f4")
         grey = []
