@@ -47,16 +47,19 @@ std::string other_side(const inference::TrainedModel& trained) {
                         : "; what it is told about each of them, the metadata's `conditions` say");
 }
 
-// What the weights' user needs to know of the data, as the run keeps it in its checkpoints: how
-// stored values become the model's, and what a conditional model is told.
+// What the weights' user needs to know of data that are not simply scaled to the range, as the run
+// keeps it in its checkpoints: how stored values become the model's, and what it is told of each
+// sample.
 void add_data_metadata(const inference::TrainedModel& trained,
                        std::map<std::string, std::string>& metadata) {
   const config::DataConfig& data = trained.config.data;
-  metadata["normalize"] = config::word(data.normalize);
-  if (!trained.state.normalisation.empty()) metadata["normalisation"] = trained.state.normalisation;
+  if (!trained.state.normalisation.empty()) {
+    metadata["normalize"] = config::word(data.normalize);
+    metadata["normalisation"] = trained.state.normalisation;
+  }
   if (!data.encoder_transform.empty())
     metadata["encoder_transform"] = nlohmann::json(data.encoder_transform).dump();
-  metadata["missing"] = config::word(data.missing);
+  if (data.missing == config::Missing::mask) metadata["missing"] = config::word(data.missing);
   if (!trained.state.conditions.empty()) metadata["conditions"] = trained.state.conditions;
 }
 
