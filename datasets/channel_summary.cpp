@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 namespace vae_dist::datasets {
 namespace {
@@ -13,24 +14,31 @@ constexpr std::int64_t kBars = 64;
 // Whole numbers over a range up to this get a bar each.
 constexpr double kMostWholeNumbers = 255;
 
-using TakeValue = std::function<void(std::size_t channel, double value)>;
+// What is missing by its mark comes as kMissing.
+using TakeValue = std::function<void(std::size_t channel, std::optional<double> value)>;
+constexpr std::nullopt_t kMissing = std::nullopt;
 
 // Sums of the finite values of a channel. The squares are those of the distances from the first
 // value, so that a large mean does not swallow a small deviation.
 struct Sums {
-  std::int64_t values = 0, zeros = 0, not_finite = 0;
+  std::int64_t values = 0, zeros = 0, not_finite = 0, missing = 0;
   double origin = 0, sum = 0, squares = 0;
   double least = std::numeric_limits<double>::infinity(),
          largest = -std::numeric_limits<double>::infinity();
   bool whole = true;
 
-  void add(double value) {
+  void add(std::optional<double> any) {
     ++values;
+    if (!any) {
+      ++missing;
+      return;
+    }
+    const double value = *any;
     if (!std::isfinite(value)) {
       ++not_finite;
       return;
     }
-    if (values - not_finite == 1) origin = value;
+    if (known() == 1) origin = value;
     zeros += value == 0 ? 1 : 0;
     sum += value - origin;
     squares += (value - origin) * (value - origin);
@@ -39,16 +47,19 @@ struct Sums {
     whole = whole && value == std::floor(value);
   }
 
+  std::int64_t known() const { return values - not_finite - missing; }
+
   ChannelSummary summary() const {
-    ChannelSummary out{.values = values, .zeros = zeros, .not_finite = not_finite};
-    const auto known = static_cast<double>(values - not_finite);
+    ChannelSummary out{
+        .values = values, .zeros = zeros, .not_finite = not_finite, .missing = missing};
+    const auto count = static_cast<double>(known());
     out.least = out.largest = out.mean = out.deviation = std::nan("");
-    if (known == 0) return out;
-    const double distance = sum / known;
+    if (count == 0) return out;
+    const double distance = sum / count;
     out.least = least;
     out.largest = largest;
     out.mean = origin + distance;
-    out.deviation = std::sqrt(std::max(0.0, squares / known - distance * distance));
+    out.deviation = std::sqrt(std::max(0.0, squares / count - distance * distance));
     const bool each = whole && largest - least <= kMostWholeNumbers;
     const double air = each ? 0.5 : largest > least ? 0 : 0.5 * std::max(std::fabs(least), 1e-30);
     out.bars_from = least - air;
@@ -58,10 +69,10 @@ struct Sums {
   }
 };
 
-void count(ChannelSummary& channel, double value) {
-  if (!std::isfinite(value)) return;
+void count(ChannelSummary& channel, std::optional<double> value) {
+  if (!value || !std::isfinite(*value)) return;
   const auto bars = static_cast<double>(channel.histogram.size());
-  const double place = (value - channel.bars_from) / (channel.bars_to - channel.bars_from) * bars;
+  const double place = (*value - channel.bars_from) / (channel.bars_to - channel.bars_from) * bars;
   ++channel.histogram[static_cast<std::size_t>(std::clamp(std::floor(place), 0.0, bars - 1))];
 }
 
@@ -94,22 +105,27 @@ std::int64_t read_part(const arrays::ArrayFile::Part& part, const arrays::Sample
       std::accumulate(sizes.begin() + (channels ? static_cast<std::ptrdiff_t>(*channels) + 1 : 0),
                       sizes.end(), std::int64_t{1}, std::multiplies<>()));
   const hdf5::StoredRows& stored = *part.stored;
+  // Marks are compared in single precision, as when samples are read.
+  const std::optional<float> mark = arrays::missing_value(
+      [&](const char* name) { return stored.dataset().number_attribute(name); });
   hdf5::DecodeBuffers buffers;
   std::vector<std::byte> bytes;
   std::vector<double> values;
-  return for_blocks(stored.rows(), std::max<std::int64_t>(1, stored.blocks().block),
-                    stored.row_bytes(), most_bytes, [&](std::int64_t first, std::int64_t size) {
-                      bytes.resize(static_cast<std::size_t>(size) * stored.row_bytes());
-                      stored.read(first, size, bytes, buffers);
-                      values.resize(bytes.size() / stored.number().bytes);
-                      hdf5::to_doubles(stored.number(), bytes, values);
-                      const auto count_of =
-                          channels ? static_cast<std::size_t>(part.channels) : std::size_t{1};
-                      const std::size_t place =
-                          own.position('V') ? 0 : static_cast<std::size_t>(part.first_channel);
-                      for (std::size_t i = 0; i < values.size(); ++i)
-                        take(place + (channels ? i / inside % count_of : 0), values[i]);
-                    });
+  return for_blocks(
+      stored.rows(), std::max<std::int64_t>(1, stored.blocks().block), stored.row_bytes(),
+      most_bytes, [&](std::int64_t first, std::int64_t size) {
+        bytes.resize(static_cast<std::size_t>(size) * stored.row_bytes());
+        stored.read(first, size, bytes, buffers);
+        values.resize(bytes.size() / stored.number().bytes);
+        hdf5::to_doubles(stored.number(), bytes, values);
+        const auto count_of = channels ? static_cast<std::size_t>(part.channels) : std::size_t{1};
+        const std::size_t place =
+            own.position('V') ? 0 : static_cast<std::size_t>(part.first_channel);
+        for (std::size_t i = 0; i < values.size(); ++i)
+          take(
+              place + (channels ? i / inside % count_of : 0),
+              mark && static_cast<float>(values[i]) == *mark ? kMissing : std::optional(values[i]));
+      });
 }
 
 // The rows of a sparse matrix with their zeros.
@@ -146,11 +162,13 @@ FileSummary summarise(const arrays::DecodedRows& rows, std::uint64_t most_bytes)
   const arrays::SampleShape& shape = rows.opened(0).shape();
   std::vector<Sums> sums(shape.space.empty() ? 1 : static_cast<std::size_t>(shape.channels));
   FileSummary out;
-  out.samples = read_values(rows, most_bytes,
-                            [&](std::size_t channel, double value) { sums[channel].add(value); });
+  out.samples = read_values(
+      rows, most_bytes,
+      [&](std::size_t channel, std::optional<double> value) { sums[channel].add(value); });
   for (const Sums& sum : sums) out.channels.push_back(sum.summary());
-  read_values(rows, most_bytes,
-              [&](std::size_t channel, double value) { count(out.channels[channel], value); });
+  read_values(rows, most_bytes, [&](std::size_t channel, std::optional<double> value) {
+    count(out.channels[channel], value);
+  });
   return out;
 }
 

@@ -13,10 +13,12 @@ struct ChannelSummary {
   std::int64_t values = 0;      ///< that were read
   std::int64_t zeros = 0;       ///< of them
   std::int64_t not_finite = 0;  ///< of them: NaN and infinities, which the figures below leave out
-  double least = 0, largest = 0, mean = 0, deviation = 0;  ///< NaN if no value is finite
+  std::int64_t missing = 0;     ///< of them: what marks a missing value by the dataset's attribute
+                                ///< _FillValue or missing_value, left out likewise
+  double least = 0, largest = 0, mean = 0, deviation = 0;  ///< NaN if no value is left
   double bars_from = 0, bars_to = 0;
   std::vector<std::int64_t> histogram;  ///< counts in equal parts of [bars_from, bars_to]; empty if
-                                        ///< no value is finite
+                                        ///< no value is left
 };
 
 struct FileSummary {

@@ -1,6 +1,7 @@
 #include "datasets/file_description.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/digits.hpp"
@@ -23,12 +24,15 @@ std::string chunk_text(const hdf5::Hdf5Dataset& d) {
                     : base::text("chunks ", hdf5::shape_text(d.chunk()));
 }
 
+ReadingAdvice advice_of(const hdf5::Hdf5Dataset& stored) {
+  return reading_advice(chunk_facts(stored.shape(), stored.chunk(),
+                                    static_cast<std::int64_t>(stored.number()->bytes)),
+                        stored.filters());
+}
+
 std::string advice_for(const data::SampleDataset& images) {
   const hdf5::Hdf5Dataset& stored = images.stored();
-  const ReadingAdvice advice =
-      reading_advice(chunk_facts(stored.shape(), stored.chunk(),
-                                 static_cast<std::int64_t>(stored.number()->bytes)),
-                     stored.filters());
+  const ReadingAdvice advice = advice_of(stored);
   std::string out = "advice: " + advice.reason;
   if (advice.convert)
     out += base::text(". Convert it before training:\n  vae_dist data convert ", stored.file(),
@@ -50,8 +54,43 @@ std::string datasets_of(const hdf5::Hdf5File& file) {
         << base::format_bytes(static_cast<double>(d.stored_bytes())) << " in the file\n";
     if (const std::vector<std::string> names = d.text_list_attribute("names"); !names.empty())
       out << "  names: " << joined(names, 20) << "\n";
+    if (const std::string units = d.text_attribute("units"); !units.empty())
+      out << "  units: " << units << "\n";
   }
   return out.str();
+}
+
+nlohmann::ordered_json datasets_json(const hdf5::Hdf5File& file) {
+  const hdf5::Hdf5File::Contents contents = file.contents();
+  nlohmann::ordered_json out = {{"datasets", nlohmann::ordered_json::array()},
+                                {"dangling_links", contents.dangling_links}};
+  for (const std::string& path : contents.datasets) {
+    const hdf5::Hdf5Dataset d = file.dataset(path);
+    nlohmann::ordered_json each = {{"path", path},           {"type", d.type_name()},
+                                   {"shape", d.shape()},     {"chunk", d.chunk()},
+                                   {"filters", d.filters()}, {"stored_bytes", d.stored_bytes()}};
+    if (const auto names = d.text_list_attribute("names"); !names.empty()) each["names"] = names;
+    if (const auto units = d.text_attribute("units"); !units.empty()) each["units"] = units;
+    out["datasets"].push_back(std::move(each));
+  }
+  return out;
+}
+
+nlohmann::ordered_json reading_json(const data::SampleDataset& images) {
+  nlohmann::ordered_json out = {{"description", images.description()},
+                                {"samples", images.size()},
+                                {"channels", images.shape().channels},
+                                {"space", images.shape().space},
+                                {"layout", images.layout().text()}};
+  for (const data::StoredArray& array : images.stored_arrays())
+    out["datasets"].push_back({{"path", array.name}, {"axes", array.axes}});
+  if (!images.is_plain()) out["scale"] = images.scale();
+  const ReadingAdvice advice = advice_of(images.stored());
+  out["has_missing_values"] = images.masks_missing();
+  out["fingerprint"] = images.fingerprint();
+  out["doubts"] = images.doubts();
+  out["advice"] = {{"convert", advice.convert}, {"reason", advice.reason}};
+  return out;
 }
 
 std::string reading_of(const data::SampleDataset& images) {
@@ -60,6 +99,10 @@ std::string reading_of(const data::SampleDataset& images) {
       images.is_plain()
           ? std::string("values of any range: set data.normalize to standardize, min_max or none\n")
           : base::text("scale ", images.scale(), ": stored values times the scale lie in [0, 1]\n");
+  if (images.masks_missing())
+    out +=
+        "missing values: training refuses them, unless data.missing is mask, with which no loss "
+        "counts them\n";
   out += base::text("fingerprint ", images.fingerprint(), "\n");
   for (const std::string& doubt : images.doubts()) out += base::text("doubtful: ", doubt, "\n");
   return out + advice_for(images);

@@ -43,12 +43,12 @@ void write_pictures(const CompareOptions& options,
                                   "Reconstructions of the same inputs and samples, by model");
     return;
   }
-  std::vector<std::pair<std::string, at::Tensor>> tensors;
-  if (pictures.inputs.defined()) tensors.emplace_back("inputs", pictures.inputs);
+  NamedTensors tensors;
+  if (pictures.inputs.defined()) tensors.push_back({"inputs", pictures.inputs});
   for (const report::ComparedImages& model : pictures.models) {
     if (model.reconstructions.defined())
-      tensors.emplace_back(model.name + "/reconstructions", model.reconstructions);
-    tensors.emplace_back(model.name + "/samples", model.samples);
+      tensors.push_back({model.name + "/reconstructions", model.reconstructions});
+    tensors.push_back({model.name + "/samples", model.samples});
   }
   write_tensors_hdf5(options.out, tensors);
 }

@@ -4,10 +4,14 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/digits.hpp"
+#include "base/durable_file.hpp"
+#include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 #include "data/model_input.hpp"
 #include "data/sample_dataset.hpp"
 #include "datasets/channel_summary.hpp"
@@ -27,13 +31,20 @@ constexpr int kMostHistograms = 8, kHistogramsAcross = 4, kHistogramWidth = 190,
               kHistogramHeight = 96;
 
 struct InfoOptions {
-  std::string file, picture;
+  std::string file, picture, json;
   data::SampleSource source;
   bool all = false;
 };
 
-// Samples that are no images, or that no scale brings to [0, 1], are numbers of any range.
-data::SampleDataset opened(data::SampleSource source) {
+// Samples that are no images, that no scale brings to [0, 1], or that have missing values are
+// numbers of any range.
+data::SampleDataset opened(data::SampleSource source, bool has_gaps) {
+  if (has_gaps) {
+    source.plain = source.mask_missing = true;
+    data::SampleDataset dataset = data::SampleDataset::open(source);
+    dataset.scale();
+    return dataset;
+  }
   data::SampleDataset dataset = data::SampleDataset::open(source);
   const bool scales = dataset.shape().is_image() && [&] {
     try {
@@ -100,41 +111,97 @@ std::vector<plot::PanelSection> histograms(const datasets::FileSummary& summary,
   return out;
 }
 
-void write_picture(const data::SampleDataset& dataset, const datasets::FileSummary& summary,
-                   const std::vector<std::string>& names, const std::string& over,
-                   const std::string& path) {
+// What the file holds, as far as the picture, the text and the JSON need it.
+struct Contents {
+  datasets::FileSummary summary;
+  std::vector<std::string> names, units;  // of each channel of the summary
+  std::string over;                       // which samples the summary is of
+};
+
+std::vector<std::string> labels_of(const Contents& contents) {
+  std::vector<std::string> out = contents.names;
+  for (std::size_t c = 0; c < out.size(); ++c)
+    if (!contents.units[c].empty()) out[c] += base::text(" (", contents.units[c], ")");
+  return out;
+}
+
+// How the file is read, and the samples that are drawn of it.
+struct Reading {
+  data::SampleDataset dataset;
+  std::string text = {};
+  nlohmann::ordered_json json = {};
+  bool images = false;
+  at::Tensor shown = {};
+};
+
+Reading read_as(const data::SampleSource& source, bool has_gaps) {
+  Reading out{.dataset = opened(source, has_gaps)};
+  const data::SampleDataset& dataset = out.dataset;
   const std::int64_t channels = dataset.shape().channels;
-  const bool images = !dataset.is_plain() && arrays::is_grey_or_colour(channels);
-  // Fields are shown in the units of the file.
-  report::Showing showing{.channels = report::channel_names(dataset)};
-  if (images) showing.range = plot::Range{0, 1};
+  out.images = !dataset.is_plain() && arrays::is_grey_or_colour(channels);
   const std::int64_t parts = dataset.shape().space.empty() ? 1 : channels,
                      fields = dataset.shape().space.size() == 3
                                   ? kFewest
-                                  : std::clamp(kChannelsShown / parts, kFewest, kMost),
-                     shown = std::min(images ? kImages : fields, dataset.size());
+                                  : std::clamp(kChannelsShown / parts, kFewest, kMost);
+  out.shown =
+      spaced_samples(dataset, std::min(out.images ? kImages : fields, dataset.size()), out.images);
+  out.text = datasets::reading_of(dataset);
+  out.json = datasets::reading_json(dataset);
+  return out;
+}
+
+void write_picture(const Reading& reading, const Contents& contents, const std::string& path) {
+  // Fields are shown in the units of the file.
+  report::Showing showing{.channels = labels_of(contents)};
+  if (reading.images) showing.range = plot::Range{0, 1};
+  const data::SampleDataset& dataset = reading.dataset;
+  const std::int64_t shown = reading.shown.size(0);
+  const bool gaps = reading.shown.isnan().any().item<bool>();
   plot::PanelSheet sheet;
   sheet.title = dataset.description();
-  sheet.subtitle = shown < dataset.size()
-                       ? base::text(shown, " ", dataset.shape().plural(), ", evenly spaced")
-                       : base::text("all ", dataset.shape().plural());
-  sheet.sections = {report::sample_section(spaced_samples(dataset, shown, images), {}, showing)};
-  for (plot::PanelSection& section : histograms(summary, names, over))
+  sheet.subtitle = base::text(
+      shown < dataset.size() ? base::text(shown, " ", dataset.shape().plural(), ", evenly spaced")
+                             : base::text("all ", dataset.shape().plural()),
+      !gaps                               ? ""
+      : dataset.shape().space.size() >= 2 ? "; missing values are grey"
+                                          : "; missing values are gaps");
+  sheet.sections = {report::sample_section(reading.shown, {}, showing)};
+  for (plot::PanelSection& section :
+       histograms(contents.summary, labels_of(contents), contents.over))
     sheet.sections.push_back(std::move(section));
   plot::write_panel_sheet(path, sheet);
 }
 
-// A name for each channel of the summary.
-std::vector<std::string> names_of(const data::SampleDataset& dataset,
-                                  const datasets::FileSummary& summary) {
-  std::vector<std::string> out = report::channel_names(dataset);
-  for (std::size_t c = out.size(); c < summary.channels.size(); ++c)
-    out.push_back(base::text("channel ", c));
+// A name and units for each channel of the summary.
+Contents contents_of(const data::SampleDataset& dataset, bool all) {
+  Contents out;
+  out.summary = datasets::summarise(dataset.rows(), all ? UINT64_MAX : kQuickBytes);
+  out.over = out.summary.samples < dataset.rows().rows()
+                 ? base::text("of ", out.summary.samples,
+                              " evenly spaced samples (--all reads all of them)")
+                 : "of all samples";
+  out.names = report::channel_names(dataset.stored_arrays());
+  out.units = report::channel_units(dataset.stored_arrays());
+  for (std::size_t c = out.names.size(); c < out.summary.channels.size(); ++c)
+    out.names.push_back(base::text("channel ", c));
+  out.units.resize(out.names.size());
   return out;
 }
 
-std::string statistics_text(const datasets::FileSummary& summary,
-                            const std::vector<std::string>& names, const std::string& over) {
+bool has_missing(const datasets::FileSummary& summary) {
+  return std::any_of(summary.channels.begin(), summary.channels.end(),
+                     [](const auto& channel) { return channel.missing > 0; });
+}
+
+bool has_gaps(const datasets::FileSummary& summary) {
+  return has_missing(summary) ||
+         std::any_of(summary.channels.begin(), summary.channels.end(),
+                     [](const auto& channel) { return channel.not_finite > 0; });
+}
+
+std::string statistics_text(const Contents& contents) {
+  const datasets::FileSummary& summary = contents.summary;
+  const std::vector<std::string> names = labels_of(contents);
   const std::size_t listed = std::min(summary.channels.size(), kMostListed);
   std::size_t widest = 0;
   for (std::size_t c = 0; c < listed; ++c) widest = std::max(widest, names[c].size());
@@ -144,20 +211,49 @@ std::string statistics_text(const datasets::FileSummary& summary,
     for (const std::string& cell : cells) out << std::setw(14) << cell;
     out << "\n";
   };
-  out << "values as they are stored, " << over << ":\n";
-  row("", {"least", "largest", "mean", "deviation", "zeros", "not finite"});
+  out << "values as they are stored, " << contents.over << ":\n";
+  std::vector<std::string> titles = {"least",     "largest", "mean",
+                                     "deviation", "zeros",   "not finite"};
+  const bool missing = has_missing(summary);
+  if (missing) titles.emplace_back("missing");
+  row("", titles);
   for (std::size_t c = 0; c < listed; ++c) {
     const datasets::ChannelSummary& channel = summary.channels[c];
     const auto share = [&](std::int64_t count) {
       return base::digits(static_cast<double>(count) / static_cast<double>(channel.values), 6);
     };
-    row(names[c], {base::digits(channel.least, 7), base::digits(channel.largest, 7),
-                   base::digits(channel.mean, 7), base::digits(channel.deviation, 7),
-                   share(channel.zeros), share(channel.not_finite)});
+    std::vector<std::string> cells = {
+        base::digits(channel.least, 7), base::digits(channel.largest, 7),
+        base::digits(channel.mean, 7),  base::digits(channel.deviation, 7),
+        share(channel.zeros),           share(channel.not_finite)};
+    if (missing) cells.push_back(share(channel.missing));
+    row(names[c], cells);
   }
   if (listed < summary.channels.size())
     out << "  and " << summary.channels.size() - listed << " more channels\n";
   return out.str();
+}
+
+nlohmann::ordered_json statistics_json(const Contents& contents) {
+  nlohmann::ordered_json out = {{"samples", contents.summary.samples}};
+  for (std::size_t c = 0; c < contents.summary.channels.size(); ++c) {
+    const datasets::ChannelSummary& channel = contents.summary.channels[c];
+    nlohmann::ordered_json each = {{"name", contents.names[c]}};
+    if (!contents.units[c].empty()) each["units"] = contents.units[c];
+    each.update(
+        {{"values", channel.values},
+         {"least", channel.least},
+         {"largest", channel.largest},
+         {"mean", channel.mean},
+         {"deviation", channel.deviation},
+         {"zeros", channel.zeros},
+         {"not_finite", channel.not_finite},
+         {"missing", channel.missing},
+         {"histogram",
+          {{"from", channel.bars_from}, {"to", channel.bars_to}, {"counts", channel.histogram}}}});
+    out["channels"].push_back(std::move(each));
+  }
+  return out;
 }
 
 void show_info(const InfoOptions& options) {
@@ -166,19 +262,35 @@ void show_info(const InfoOptions& options) {
   const hdf5::Hdf5File file = hdf5::Hdf5File::open(options.file);
   // Lists the datasets even if no image dataset can be identified.
   std::cout << datasets::datasets_of(file);
-  const data::SampleDataset dataset = opened(source);
-  const datasets::FileSummary summary =
-      datasets::summarise(dataset.rows(), options.all ? UINT64_MAX : kQuickBytes);
-  const std::vector<std::string> names = names_of(dataset, summary);
-  const std::string over =
-      summary.samples < dataset.rows().rows()
-          ? base::text("of ", summary.samples, " evenly spaced samples (--all reads all of them)")
-          : "of all samples";
-  std::cout << statistics_text(summary, names, over) << std::flush;
-  std::cout << datasets::reading_of(dataset);
+  // Statistics need no scale, and say how the file has to be read.
+  data::SampleSource plain = source;
+  plain.plain = true;
+  const data::SampleDataset stored = data::SampleDataset::open(plain);
+  const Contents contents = contents_of(stored, options.all);
+  std::cout << statistics_text(contents) << std::flush;
+  // Sparse rows cannot have gaps; what is wrong with them is an error.
+  const bool may_have_gaps = !stored.rows().packs(),
+             gaps = may_have_gaps && has_gaps(contents.summary);
+  const Reading reading = [&] {
+    try {
+      return read_as(source, gaps);
+    } catch (const base::Failure&) {
+      // The first gap may lie in samples that the statistics leave out.
+      if (gaps || !may_have_gaps) throw;
+      return read_as(source, true);
+    }
+  }();
+  std::cout << reading.text;
+  if (!options.json.empty()) {
+    nlohmann::ordered_json all = {{"file", options.file}};
+    all.update(datasets::datasets_json(file));
+    all["statistics"] = statistics_json(contents);
+    all["read_as"] = reading.json;
+    base::replace_file(options.json, base::json_text(all, 2) + "\n");
+  }
   if (options.picture.empty()) return;
-  write_picture(dataset, summary, names, over, options.picture);
-  std::cout << "a picture of " << dataset.shape().plural() << " and histograms is in "
+  write_picture(reading, contents, options.picture);
+  std::cout << "a picture of " << reading.dataset.shape().plural() << " and histograms is in "
             << options.picture << "\n";
 }
 
@@ -208,6 +320,8 @@ void add_data_info(CLI::App& data, VerbContext& context) {
       *verb, "--out,--picture", options->picture,
       "PNG file for a picture of evenly spaced samples (64 images, or 8 to 16 of any "
       "other shape) and a histogram of each channel");
+  context.files.add_output(*verb, "--json", options->json,
+                           "Also write all of this, with the histograms, to this file");
   verb->add_flag("--all", options->all,
                  "Statistics and histograms of all samples, however large the file is (default: of "
                  "evenly spaced ones from 256 MiB on)");

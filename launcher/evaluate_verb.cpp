@@ -115,7 +115,8 @@ void add_evaluate_verb(CLI::App& app, VerbContext& context) {
   verb->add_option("--rows", options->rows, "Rows A:B, excluding B (default: all)");
   verb->add_option(
           "--importance-samples", options->importance_samples,
-          "Draws per sample for log p(x) (default: the run's evaluate.importance_samples; 0: none)")
+          "Draws per sample for log p(x), of a conditional model log p(x|y) (default: the run's "
+          "evaluate.importance_samples; 0: none)")
       ->check(CLI::NonNegativeNumber);
   verb->add_option(
           "--coverage", options->coverage,

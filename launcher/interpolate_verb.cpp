@@ -80,7 +80,7 @@ void interpolate_rows(const InterpolateOptions& options, const VerbContext& cont
     NamedTensors all = samples_for_file("originals", walks.originals, normaliser.get());
     for (auto& made : samples_for_file("interpolations", walks.images, normaliser.get()))
       all.push_back(std::move(made));
-    all.emplace_back("z", walks.z);
+    all.push_back({"z", walks.z});
     write_tensors_hdf5(options.out, all);
   }
   std::cout << pairs.size() << " " << kind_of_path << " interpolations by "

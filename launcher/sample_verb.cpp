@@ -99,10 +99,11 @@ void add_sample_verb(CLI::App& app, VerbContext& context) {
       const auto normaliser = inference::normaliser_of(trained);
       const auto& range = trained.config.data.range;
       if (kind == OutputKind::png) {
-        report::write_sample_grid(options->out, images,
-                                  report::showing_of(normaliser, range[0], range[1]),
-                                  base::text(trained.config.run.name, ": ", options->count,
-                                             " samples of the prior, step ", trained.state.step));
+        report::write_sample_grid(
+            options->out, images,
+            report::showing_of(normaliser, range[0], range[1], inference::arrays_of(trained)),
+            base::text(trained.config.run.name, ": ", options->count,
+                       " samples of the prior, step ", trained.state.step));
       } else {
         write_tensors_hdf5(options->out, samples_for_file("samples", images, normaliser.get()));
       }

@@ -1,6 +1,10 @@
 #include <iostream>
+#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
 
+#include "config/words.hpp"
 #include "inference/trained_model.hpp"
 #include "launcher/config_options.hpp"
 #include "launcher/model_options.hpp"
@@ -26,10 +30,37 @@ std::string other_side(const inference::TrainedModel& trained) {
       !has_their_names ? ""
       : is_tanh        ? ", as PyTorch-VAE's class does"
                 : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
-  return base::text(
-      "The decoder that loads these weights must end in ", layer, theirs,
-      output == config::Output::identity ? " (these are logits; their sigmoid is the picture)" : "",
-      "; its images are in [", range[0], ", ", range[1], "], [N, C, H, W]");
+  const base::LikelihoodTraits traits = config::likelihood_traits(trained.config.objective);
+  const char* meaning =
+      output != config::Output::identity || !traits.takes_logits ? ""
+      : traits.support == base::Support::counts
+          ? " (the softmax of its output over all values, times the sample's total, is the mean)"
+          : " (these are logits; their sigmoid is the picture)";
+  const bool normalised = !trained.state.normalisation.empty();
+  return base::text("The decoder that loads these weights must end in ", layer, theirs, meaning,
+                    "; its ", trained.shape.plural(), " are ",
+                    normalised ? "(f(stored) - shift) * factor, by the metadata's `normalisation`"
+                               : base::text("in [", range[0], ", ", range[1], "]"),
+                    ", ", trained.shape.model_layout(),
+                    trained.state.conditions.empty()
+                        ? ""
+                        : "; what it is told about each of them, the metadata's `conditions` say");
+}
+
+// What the weights' user needs to know of data that are not simply scaled to the range, as the run
+// keeps it in its checkpoints: how stored values become the model's, and what it is told of each
+// sample.
+void add_data_metadata(const inference::TrainedModel& trained,
+                       std::map<std::string, std::string>& metadata) {
+  const config::DataConfig& data = trained.config.data;
+  if (!trained.state.normalisation.empty()) {
+    metadata["normalize"] = config::word(data.normalize);
+    metadata["normalisation"] = trained.state.normalisation;
+  }
+  if (!data.encoder_transform.empty())
+    metadata["encoder_transform"] = nlohmann::json(data.encoder_transform).dump();
+  if (data.missing == config::Missing::mask) metadata["missing"] = config::word(data.missing);
+  if (!trained.state.conditions.empty()) metadata["conditions"] = trained.state.conditions;
 }
 
 void add_export(CLI::App& weights, VerbContext& context) {
@@ -53,6 +84,7 @@ void add_export(CLI::App& weights, VerbContext& context) {
     context.chosen = on_one_rank(context, [options] {
       inference::TrainedModel trained = load_chosen_model(options->model);
       trained.weights.metadata = step::weights_metadata(trained.config, trained.shape);
+      add_data_metadata(trained, trained.weights.metadata);
       if (has_pytorch_name(options->out)) {
         const TemporaryWeights between;
         checkpoint::write_safetensors(between.path(), trained.weights);

@@ -122,8 +122,8 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   section
       .key("random_crop", data.random_crop,
            "size of the window of each sample that a step sees, along each axis of space, such as "
-           "[64, 64, 64]; drawn from run.seed anew every epoch; evaluations see the middle; null: "
-           "whole samples")
+           "[64, 64, 64]; drawn from run.seed anew every epoch; evaluations see the middle, and "
+           "`vae_dist reconstruct` puts whole samples together from tiles; null: whole samples")
       .at_least(1)
       .empty_is("null")
       .for_older_runs("null");

@@ -17,7 +17,10 @@ Normalisation Normalisation::only(std::vector<std::string> transforms, std::int6
 std::string Normalisation::text() const {
   nlohmann::json datasets = nlohmann::json::array();
   for (const StoredArray& array : arrays)
-    datasets.push_back({{"name", array.name}, {"axes", array.axes}, {"channels", array.channels}});
+    datasets.push_back({{"name", array.name},
+                        {"axes", array.axes},
+                        {"channels", array.channels},
+                        {"units", array.units}});
   return nlohmann::json{
       {"transform", transforms}, {"shift", shift}, {"factor", factor}, {"datasets", datasets}}
       .dump();
@@ -30,7 +33,8 @@ Normalisation Normalisation::parse(const std::string& text) {
                       read.at("shift").get<std::vector<double>>(),
                       read.at("factor").get<std::vector<double>>()};
     for (const nlohmann::json& array : read.at("datasets"))
-      out.arrays.push_back({array.at("name"), array.at("axes"), array.at("channels")});
+      out.arrays.push_back(
+          {array.at("name"), array.at("axes"), array.at("channels"), array.value("units", "")});
     return out;
   } catch (const nlohmann::json::exception& error) {
     throw std::invalid_argument(error.what());

@@ -17,6 +17,7 @@ struct StoredArray {
   std::string name;  ///< its path
   std::string axes;  ///< of a sample in it: "HW", "CDHW", "V"
   std::int64_t channels = 1;
+  std::string units = {};  ///< its attribute `units`; empty: it has none
 
   bool operator==(const StoredArray&) const = default;
 };

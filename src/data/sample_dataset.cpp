@@ -15,6 +15,7 @@
 #include "base/list_of_ten.hpp"
 #include "base/require_bytes.hpp"
 #include "base/thread_team.hpp"
+#include "base/utf8.hpp"
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
 #include "data/fuel_split.hpp"
@@ -365,7 +366,8 @@ std::vector<StoredArray> SampleDataset::stored_arrays() const {
   std::vector<StoredArray> out;
   if (file.sparse()) out.push_back({file.sparse_path(), "V", file.shape().channels});
   for (const arrays::ArrayFile::Part& part : file.parts())
-    out.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels});
+    out.push_back({part.stored->dataset().path(), part.axes.sample().axes(), part.channels,
+                   base::utf8_text(part.stored->dataset().text_attribute("units"))});
   return out;
 }
 

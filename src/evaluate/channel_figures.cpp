@@ -11,6 +11,7 @@
 #include "evaluate/channel_errors.hpp"
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
+#include "evaluate/model_pictures.hpp"
 #include "evaluate/power_spectrum.hpp"
 #include "evaluate/read_samples.hpp"
 #include "evaluate/separation_power.hpp"
@@ -101,12 +102,11 @@ class ChannelMeter {
              const std::vector<double>& high, at::Tensor& counts) const {
     const model::Sample batch = read(done, count);
     model::Sample given = batch;
-    given.x = at::Tensor();
+    // A likelihood of counts says nothing of a sample's total: it is given, as conditions are.
+    if (model_.likelihood().traits().support != base::Support::counts) given.x = at::Tensor();
     const at::Tensor z = keyed_noise(model_, base::Purpose::prior, options_.seed, done, count);
     const std::vector<at::Tensor> data = quantities_of(in_file_units(with_gaps(batch))),
-                                  drawn =
-                                      quantities_of(in_file_units(model_.likelihood().mean_image(
-                                          model_.decode(z, given), given)));
+                                  drawn = quantities_of(in_file_units(compared(z, given, done)));
     for (std::size_t q = 0; q < data.size(); ++q) {
       const auto add = [&](std::int64_t which, const at::Tensor& values) {
         counts[static_cast<std::int64_t>(q)][which].add_(
@@ -128,6 +128,14 @@ class ChannelMeter {
  private:
   model::Sample read(std::int64_t done, std::int64_t count) const {
     return read_batch(dataset_, options_.first + done, count, options_.format);
+  }
+
+  // Returns what is made of z of the samples from `first` on.
+  at::Tensor compared(const at::Tensor& z, const model::Sample& given, std::int64_t first) const {
+    const model::Decoded decoded = model_.decode(z, given);
+    if (options_.compared_values == Values::mean)
+      return model_.likelihood().mean_image(decoded, given);
+    return drawn_values(model_, decoded, given, options_.seed, first).to(options_.format.device);
   }
 
   // Returns x, [B, C, space...] in the model's range, in the file's units: float64 on the CPU.
@@ -256,6 +264,17 @@ ComparedHistograms compared(const at::Tensor& counts, std::vector<double> edges)
   return out;
 }
 
+// The units of what is judged under each of so many names; empty where its values differ in them.
+std::vector<std::string> units_of_judged(const data::SampleDataset& dataset,
+                                         std::int64_t channels) {
+  std::vector<std::string> units;
+  for (const data::StoredArray& array : dataset.stored_arrays())
+    units.insert(units.end(), static_cast<std::size_t>(array.channels), array.units);
+  if (channels == static_cast<std::int64_t>(units.size())) return units;
+  const bool same = std::equal(units.begin() + 1, units.end(), units.begin());
+  return {same ? units.front() : std::string()};
+}
+
 std::vector<std::string> names_of_judged(const data::SampleDataset& dataset,
                                          std::int64_t channels) {
   std::vector<std::string> names = channel_names(dataset);
@@ -306,13 +325,16 @@ ChannelFigures channel_figures(model::LatentModel& model, const data::SampleData
   };
 
   ChannelFigures out;
-  const std::vector<std::string> names = names_of_judged(dataset, meter.channels());
+  out.compared_values = options.compared_values;
+  const std::vector<std::string> names = names_of_judged(dataset, meter.channels()),
+                                 units = units_of_judged(dataset, meter.channels());
   const std::vector<double> rmse = doubles_of((sums.squared_error / sums.observed).sqrt()),
                             vrmse = doubles_of(sums.vrmse / sums.judged);
   for (std::int64_t c = 0; c < meter.channels(); ++c) {
     const auto i = static_cast<std::size_t>(c);
     ChannelFigures::Channel channel;
     channel.name = names.at(i);
+    channel.units = units.at(i);
     if (meter.reconstructs()) {
       channel.rmse = rmse[i];
       if (!meter.is_vector()) channel.vrmse = vrmse[i];

@@ -14,9 +14,10 @@ namespace vae_dist::evaluate {
 /// Vectors with at most so many values are judged value by value, longer ones as a whole.
 inline constexpr std::int64_t kMostSeparateValues = 64;
 
-/// A quantity's distribution in the data and in as many samples of the prior (the means of p(x|z)
-/// for z of the prior, as `vae_dist sample` shows them). The bins reach from the data's smallest to
-/// their largest value.
+/// A quantity's distribution in the data and in as many samples of the prior (draws of p(x|z) for z
+/// of the prior, or means: EvaluationOptions::compared_values). Each has the condition of a sample
+/// of the data and, of counts, its total. The bins reach from the data's
+/// smallest to their largest value.
 struct ComparedHistograms {
   double separation = 0;  ///< S^2 of data and samples (separation_power.hpp)
   /// S^2 of every other sample of the data against the rest: what chance alone makes of half as
@@ -33,6 +34,7 @@ struct ChannelFigures {
   /// A channel; of vectors a value, or all values (kMostSeparateValues).
   struct Channel {
     std::string name;                   ///< channel_names()
+    std::string units = {};             ///< of the file's values; empty: the file does not say
     std::optional<double> rmse, vrmse;  ///< of reconstructions from the posterior mean, the VRMSE
                                         ///< (channel_errors.hpp) as mean over samples. Absent
                                         ///< without an encoder; VRMSE needs space
@@ -42,6 +44,7 @@ struct ChannelFigures {
     ComparedHistograms values;
   };
   std::vector<Channel> channels;
+  Values compared_values = Values::sample;   ///< as in the options
   std::optional<ComparedHistograms> totals;  ///< of the sums of a sample's values; only for vectors
 };
 

@@ -47,13 +47,21 @@ nlohmann::ordered_json histograms_json(const ComparedHistograms& compared) {
           {"samples_above", compared.above}};
 }
 
+std::string compared_text(const ChannelFigures& figures) {
+  return figures.compared_values == Values::sample ? "draws of p(x|z)" : "means of p(x|z)";
+}
+
 }  // namespace
 
 std::string channel_tables(const ChannelFigures& figures) {
   const std::size_t shown = std::min(figures.channels.size(), kChannelsShown);
   const ChannelFigures::Channel& first = figures.channels.front();
   std::vector<std::vector<std::string>> rows = {{"channel"}};
+  const bool has_units =
+      std::any_of(figures.channels.begin(), figures.channels.begin() + static_cast<long>(shown),
+                  [](const ChannelFigures::Channel& channel) { return !channel.units.empty(); });
   if (first.rmse) rows[0].push_back("RMSE");
+  if (first.rmse && has_units) rows[0].push_back("units");
   if (first.vrmse) rows[0].push_back("VRMSE");
   rows[0].insert(rows[0].end(), {"S^2", "of halves"});
   const auto add_separation = [](const ComparedHistograms& compared,
@@ -65,6 +73,7 @@ std::string channel_tables(const ChannelFigures& figures) {
     const ChannelFigures::Channel& channel = figures.channels[c];
     std::vector<std::string> row = {channel.name};
     if (channel.rmse) row.push_back(base::digits(*channel.rmse));
+    if (channel.rmse && has_units) row.push_back(channel.units);
     if (channel.vrmse) row.push_back(base::digits(*channel.vrmse));
     add_separation(channel.values, row);
     rows.push_back(std::move(row));
@@ -72,6 +81,7 @@ std::string channel_tables(const ChannelFigures& figures) {
   if (figures.totals) {
     std::vector<std::string> row = {"sum of a sample"};
     if (first.rmse) row.emplace_back();
+    if (first.rmse && has_units) row.emplace_back();
     add_separation(*figures.totals, row);
     rows.push_back(std::move(row));
   }
@@ -81,8 +91,8 @@ std::string channel_tables(const ChannelFigures& figures) {
                                : "";
   std::string out = base::text(
       "  ", first.rmse ? "errors of reconstructions in the file's units; " : "",
-      "separation power S^2 of the prior's samples from the data (of halves: of the data alone)\n",
-      indented(text_columns(rows)), rest);
+      "separation power S^2 of the prior's samples (", compared_text(figures),
+      ") from the data (of halves: of the data alone)\n", indented(text_columns(rows)), rest);
   if (first.power_of_reconstructions.empty()) return out;
 
   const std::vector<std::size_t> shells = shells_shown(first.power_of_data.size());
@@ -99,9 +109,10 @@ std::string channel_tables(const ChannelFigures& figures) {
 }
 
 nlohmann::ordered_json channels_json(const ChannelFigures& figures) {
-  nlohmann::ordered_json out;
+  nlohmann::ordered_json out = {{"compared_samples", compared_text(figures)}};
   for (const ChannelFigures::Channel& channel : figures.channels) {
     nlohmann::ordered_json each = {{"name", channel.name}};
+    if (!channel.units.empty()) each["units"] = channel.units;
     if (channel.rmse) each["rmse"] = *channel.rmse;
     if (channel.vrmse) each["vrmse"] = *channel.vrmse;
     if (!channel.power_of_data.empty()) each["power_of_data"] = channel.power_of_data;

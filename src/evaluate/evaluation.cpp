@@ -286,6 +286,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
              span = options.format.high - options.format.low;
   Evaluation out;
   out.samples = options.samples;
+  out.conditional = dataset.conditions() != nullptr;
   out.fixed_sigma = options.fixed_sigma;
   out.reconstruction = total.reconstruction / n;
   out.kld_nats = total.kld / n;

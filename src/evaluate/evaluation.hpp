@@ -13,6 +13,7 @@
 #include "comm/communicator.hpp"
 #include "data/model_input.hpp"
 #include "evaluate/image_scores.hpp"
+#include "evaluate/model_pictures.hpp"
 #include "objective/objective.hpp"
 
 namespace vae_dist::evaluate {
@@ -30,11 +31,16 @@ struct EvaluationOptions {
   bool is_likelihood =
       true;  ///< false: negative logarithms are not comparable (Bernoulli on grey values)
   std::optional<double> fixed_sigma;  ///< of a Gaussian whose deviation is not fitted to the data
+  /// What of p(x|z) is compared with the data's distribution: draws or, if the loss knows nothing
+  /// of the likelihood's noise, means.
+  Values compared_values = Values::sample;
 };
 
 /// Results in evaluation mode (with running batch-norm statistics).
 struct Evaluation {
   std::int64_t samples = 0;
+  bool conditional = false;  ///< whether the model is told y of each sample: all bounds and
+                             ///< likelihoods are then those of p(x|y)
   double loss = 0;  ///< the training objective with one draw of the posterior: reconstruction + M_N
                     ///< * beta * KL, or the objective's own combination
   /// The same at EvaluationOptions::final_weights; absent without them. Unlike `loss` it can be

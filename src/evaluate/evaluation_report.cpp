@@ -34,9 +34,11 @@ class Lines {
   const std::string& text() const { return out_; }
 
  private:
-  static constexpr std::size_t kNameWidth = 18;
+  static constexpr std::size_t kNameWidth = 20;
   std::string out_;
 };
+
+const char* log_p_name(const Evaluation& e) { return e.conditional ? "log p(x|y)" : "log p(x)"; }
 
 std::string decibels(double mse) { return base::digits(psnr_db(mse)) + " dB"; }
 
@@ -70,12 +72,13 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
             base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
   if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats per sample"));
   if (e.elbo_nats)
-    lines.add("ELBO", base::text(base::digits(*e.elbo_nats, 6), " nats per sample, ",
-                                 base::digits(*e.bits_per_dim), " bits/dim"));
+    lines.add(e.conditional ? "ELBO of log p(x|y)" : "ELBO",
+              base::text(base::digits(*e.elbo_nats, 6), " nats per sample, ",
+                         base::digits(*e.bits_per_dim), " bits/dim"));
   for (const Evaluation::LogP& estimate : e.log_p) {
     const bool all = &estimate == &e.log_p.back();
     lines.add(
-        base::text("log p, K = ", estimate.draws),
+        base::text(log_p_name(e), ", K = ", estimate.draws),
         base::text(base::digits(estimate.nats, 6), " nats per sample",
                    all ? base::text(" (effective sample size ", base::digits(*e.effective_samples),
                                     " of ", estimate.draws, " draws)")
@@ -187,6 +190,7 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
                                 {"loss", e.loss},
                                 {"reconstruction", e.reconstruction},
                                 {"reconstruction_unit", subject.reconstruction_unit}};
+  if (e.conditional) out["conditional"] = true;  // all likelihoods are those of p(x|y)
   if (e.final_loss) out["final_loss"] = *e.final_loss;
   for (const auto& [term, value] : e.regularisers) out["regularisers"][term] = value;
   if (subject.has_kld) {
@@ -276,8 +280,8 @@ std::string evaluation_text(const Evaluation& result, double mean_image_mse) {
                           : "",
                       ")");
   if (!result.log_p.empty())
-    out += base::text(", log p ", base::digits(result.log_p.back().nats), " nats (",
-                      result.log_p.back().draws, " draws, effective sample size ",
+    out += base::text(", ", log_p_name(result), " ", base::digits(result.log_p.back().nats),
+                      " nats (", result.log_p.back().draws, " draws, effective sample size ",
                       base::digits(*result.effective_samples), ")");
   return out;
 }

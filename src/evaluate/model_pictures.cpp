@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/keyed_random.hpp"
@@ -13,8 +14,8 @@
 namespace vae_dist::evaluate {
 namespace {
 
-// Bounds the memory of the activations.
-constexpr std::int64_t kPicturesAtOnce = 256;
+// Bound the memory of the activations, which take some ten times that of the values.
+constexpr std::int64_t kPicturesAtOnce = 256, kValuesAtOnce = std::int64_t{1} << 24;
 
 }  // namespace
 
@@ -63,6 +64,20 @@ at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z,
   });
 }
 
+at::Tensor drawn_values(const model::LatentModel& model, const model::Decoded& decoded,
+                        const model::Sample& given, std::uint64_t seed, std::int64_t first) {
+  // A generator for each sample, so that its draw does not depend on the others.
+  const base::PhiloxKey key = base::random_key(seed, base::Purpose::prior, 1);
+  std::vector<at::Tensor> drawn;
+  for (std::int64_t i = 0; i < decoded.output.size(0); ++i) {
+    const auto word = base::random_block(key, static_cast<std::uint64_t>(first + i), 0, 0);
+    at::Generator generator =
+        at::detail::createCPUGenerator(static_cast<std::uint64_t>(word[0]) << 32 | word[1]);
+    drawn.push_back(model.likelihood().draw(decoded.narrow(i, 1), given.narrow(i, 1), generator));
+  }
+  return at::cat(drawn);
+}
+
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
                         double temperature, Prior prior, const at::Tensor& condition,
                         Values values) {
@@ -72,19 +87,21 @@ at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint
   // The normal distribution function maps normal numbers to uniform ones.
   if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
   if (values == Values::mean) return decoded_images(model, z * temperature, condition);
-  return decode_in_batches(
-      model, z * temperature, condition, [&](const model::Decoded& decoded, std::int64_t first) {
-        // A generator for each sample, so that its draw does not depend on the others.
-        const base::PhiloxKey key = base::random_key(seed, base::Purpose::prior, 1);
-        std::vector<at::Tensor> drawn;
-        for (std::int64_t i = 0; i < decoded.output.size(0); ++i) {
-          const auto word = base::random_block(key, static_cast<std::uint64_t>(first + i), 0, 0);
-          at::Generator generator =
-              at::detail::createCPUGenerator(static_cast<std::uint64_t>(word[0]) << 32 | word[1]);
-          drawn.push_back(model.likelihood().draw(decoded.narrow(i, 1), {}, generator));
-        }
-        return at::cat(drawn);
-      });
+  return decode_in_batches(model, z * temperature, condition,
+                           [&](const model::Decoded& decoded, std::int64_t first) {
+                             return drawn_values(model, decoded, {}, seed, first);
+                           });
+}
+
+std::int64_t samples_at_once(const arrays::SampleShape& shape) {
+  return std::clamp<std::int64_t>(kValuesAtOnce / shape.values(), 1, kPicturesAtOnce);
+}
+
+at::Tensor reconstructed(model::LatentModel& model, const model::Sample& batch,
+                         const at::Tensor& noise) {
+  const model::Posterior posterior = model.encode(batch);
+  const at::Tensor z = noise.defined() ? model::reparameterize(posterior, noise) : posterior.mu;
+  return model.likelihood().mean_image(model.decode(z, batch), batch);
 }
 
 Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset,
@@ -92,18 +109,16 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
                             Latent latent, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
+  const std::int64_t at_once = samples_at_once(format.shape);
   std::vector<at::Tensor> originals, reconstructions;
-  for (std::int64_t done = 0; done < count; done += kPicturesAtOnce) {
-    const std::int64_t part = std::min(kPicturesAtOnce, count - done);
+  for (std::int64_t done = 0; done < count; done += at_once) {
+    const std::int64_t part = std::min(at_once, count - done);
     const model::Sample batch = read_batch(dataset, first + done, part, format);
-    const model::Posterior posterior = model.encode(batch);
-    const at::Tensor z =
-        latent == Latent::mean
-            ? posterior.mu
-            : model::reparameterize(posterior, keyed_noise(model, base::Purpose::evaluation, seed,
-                                                           first + done, part));
+    at::Tensor noise;
+    if (latent == Latent::sample)
+      noise = keyed_noise(model, base::Purpose::evaluation, seed, first + done, part);
     originals.push_back(with_gaps(batch).cpu());
-    reconstructions.push_back(model.likelihood().mean_image(model.decode(z, batch), batch).cpu());
+    reconstructions.push_back(reconstructed(model, batch, noise).cpu());
   }
   return {at::cat(originals), at::cat(reconstructions)};
 }

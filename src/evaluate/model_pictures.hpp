@@ -23,6 +23,11 @@ at::Tensor decoded_images(model::LatentModel& model, const at::Tensor& z,
 /// What is shown of p(x|z).
 enum class Values { mean, sample };
 
+/// Returns a draw of p(x|z) for each decoded z, [B, C, space...] on the CPU; that of row i depends
+/// only on (seed, first + i). `given`: as for Likelihood::draw().
+at::Tensor drawn_values(const model::LatentModel& model, const model::Decoded& decoded,
+                        const model::Sample& given, std::uint64_t seed, std::int64_t first);
+
 /// The distribution of z: N(0, temperature^2 I), or uniform in the box [-temperature,
 /// temperature]^latent.
 enum class Prior { normal, box };
@@ -42,6 +47,15 @@ struct Reconstructions {
   at::Tensor originals, reconstructions;  ///< [count, C, space...] on the CPU; NaN in an original
                                           ///< that is missing there
 };
+
+/// Returns E[x|z] of a batch, [B, C, space...] on the model's device: z is the posterior's mean or,
+/// with `noise`, [B, latent_values], the draw that it makes.
+at::Tensor reconstructed(model::LatentModel& model, const model::Sample& batch,
+                         const at::Tensor& noise = {});
+
+/// Returns how many samples of this shape are encoded and decoded at once, so that their
+/// activations take bounded memory.
+std::int64_t samples_at_once(const arrays::SampleShape& shape);
 
 Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset& dataset,
                             std::int64_t first, std::int64_t count, const data::InputFormat& format,

@@ -48,16 +48,22 @@ inline at::Tensor conditions_of(const data::SampleDataset& dataset, std::int64_t
   return conditions_of(dataset, samples, format);
 }
 
-/// Completes `images`, which data::model_input() made of the samples from `first` on, to what the
-/// model sees.
-inline model::Sample completed(const at::Tensor& images, const data::SampleDataset& dataset,
-                               std::int64_t first, const data::InputFormat& format) {
+/// Completes `images`, which data::model_input() made, to what the model sees. `condition`: as
+/// conditions_of() returns it for them.
+inline model::Sample completed(const at::Tensor& images, const at::Tensor& condition,
+                               const data::InputFormat& format) {
   const data::GivenInput given = data::given_input(images, format);
   model::Sample out(given.x);
   out.observed = given.observed;
   out.seen = given.seen;
-  out.condition = conditions_of(dataset, first, images.size(0), format);
+  out.condition = condition;
   return out;
+}
+
+/// Does the same for the samples from `first` on.
+inline model::Sample completed(const at::Tensor& images, const data::SampleDataset& dataset,
+                               std::int64_t first, const data::InputFormat& format) {
+  return completed(images, conditions_of(dataset, first, images.size(0), format), format);
 }
 
 /// Returns the samples as the model sees them: x in memory of its own.

@@ -157,6 +157,16 @@ SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choic
   return out;
 }
 
+std::vector<data::StoredArray> arrays_of(const TrainedModel& trained) {
+  if (const auto normaliser = normaliser_of(trained)) return normaliser->numbers().arrays;
+  try {
+    return input::open_source(trained.config, trained.config.data.train, "data.train")
+        .stored_arrays();
+  } catch (const base::Error&) {
+    return {};  // names are no reason to fail
+  }
+}
+
 arrays::RowRange chosen_rows(const std::string& rows, std::int64_t size) {
   if (rows.empty()) return {0, size};
   const base::BadInput no_range(
@@ -235,6 +245,9 @@ evaluate::EvaluationOptions evaluation_options(const config::Config& config,
   options.importance_samples = config.evaluate.importance_samples;
   options.seed = static_cast<std::uint64_t>(config.run.seed);
   options.is_likelihood = step::is_likelihood_of(config, images);
+  if (!options.is_likelihood ||
+      objective::is_squared_error(objective.options, objective.likelihood))
+    options.compared_values = evaluate::Values::mean;
   options.fixed_sigma = config::likelihood_traits(config.objective).fixed_sigma;
   return options;
 }

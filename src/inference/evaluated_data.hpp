@@ -40,6 +40,11 @@ struct SharedData {
 SharedData open_shared_data(const TrainedModel& trained, const DataChoice& choice,
                             const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks);
 
+/// Returns the datasets that the channels of a model's samples come from: as its normalisation
+/// keeps them or, without one, as the run's own training data say; empty if these are no longer
+/// there.
+std::vector<data::StoredArray> arrays_of(const TrainedModel& trained);
+
 /// Parses "A:B", samples A to B - 1 of `size`; empty: all. Throws BadInput for anything else, or
 /// for samples that do not exist.
 arrays::RowRange chosen_rows(const std::string& rows, std::int64_t size);

@@ -148,25 +148,41 @@ std::vector<std::string> channel_names(const std::vector<data::StoredArray>& arr
   return out;
 }
 
-Showing showing_of(const std::shared_ptr<const data::Normaliser>& normaliser, double low,
-                   double high) {
-  if (!normaliser) return {.range = plot::Range{low, high}};
-  return {.normaliser = normaliser, .channels = channel_names(normaliser->numbers().arrays)};
+std::vector<std::string> channel_units(const std::vector<data::StoredArray>& arrays) {
+  std::vector<std::string> out;
+  for (const data::StoredArray& array : arrays) {
+    const bool vector = array.axes.find('V') != std::string::npos;
+    out.insert(out.end(), vector ? 1 : static_cast<std::size_t>(array.channels), array.units);
+  }
+  // Of vectors from several datasets, all values are one channel.
+  const std::size_t names = channel_names(arrays).size();
+  if (names < out.size()) {
+    const bool same = std::equal(out.begin() + 1, out.end(), out.begin());
+    out = {same ? out.front() : std::string()};
+  }
+  return out;
 }
 
-std::vector<std::string> channel_names(const data::SampleDataset& dataset) {
-  return channel_names(dataset.stored_arrays());
+std::vector<std::string> channel_labels(const std::vector<data::StoredArray>& arrays) {
+  std::vector<std::string> out = channel_names(arrays);
+  const std::vector<std::string> units = channel_units(arrays);
+  for (std::size_t c = 0; c < out.size(); ++c)
+    if (!units[c].empty()) out[c] += base::text(" (", units[c], ")");
+  return out;
+}
+
+Showing showing_of(const std::shared_ptr<const data::Normaliser>& normaliser, double low,
+                   double high, const std::vector<data::StoredArray>& arrays) {
+  if (!normaliser) return {.range = plot::Range{low, high}, .channels = channel_names(arrays)};
+  return {.normaliser = normaliser, .channels = channel_labels(arrays)};
 }
 
 Showing showing_of(const data::InputFormat& format, const data::SampleDataset& dataset) {
-  Showing out{.channels = channel_names(dataset)};
-  if (format.normaliser) {
-    out.normaliser = std::make_shared<data::Normaliser>(
+  std::shared_ptr<const data::Normaliser> on_cpu;
+  if (format.normaliser)
+    on_cpu = std::make_shared<data::Normaliser>(
         format.normaliser->numbers(), format.shape.space.size() + 2, c10::kCPU, at::kFloat);
-  } else {
-    out.range = plot::Range{format.low, format.high};
-  }
-  return out;
+  return showing_of(on_cpu, format.low, format.high, dataset.stored_arrays());
 }
 
 std::vector<plot::Picture> pictures_of(const at::Tensor& images, plot::Range shades) {

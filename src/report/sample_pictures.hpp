@@ -28,16 +28,19 @@ struct Showing {
   bool as_images(const at::Tensor& samples) const;
 };
 
-/// Returns the showing of a model's samples: normalised values are shown in the file's units, under
-/// the names of the file's datasets; others in the range low to high.
+/// Returns the showing of a model's samples, whose channels come from these datasets: normalised
+/// values are shown in the file's units; others in the range low to high.
 Showing showing_of(const std::shared_ptr<const data::Normaliser>& normaliser, double low,
-                   double high);
+                   double high, const std::vector<data::StoredArray>& arrays);
 Showing showing_of(const data::InputFormat& format, const data::SampleDataset& dataset);
 
 /// Returns the names of the channels of these datasets: a dataset's name, with the number of the
 /// channel if it has several ("velocity 0"); of vectors one name.
 std::vector<std::string> channel_names(const std::vector<data::StoredArray>& arrays);
-std::vector<std::string> channel_names(const data::SampleDataset& dataset);
+/// Returns the units of the same channels; empty where a dataset does not state them.
+std::vector<std::string> channel_units(const std::vector<data::StoredArray>& arrays);
+/// Returns the names with the units, for values that are shown in them: "density (kg/m^3)".
+std::vector<std::string> channel_labels(const std::vector<data::StoredArray>& arrays);
 
 /// Returns a picture of each image, [B, C, H, W], with `shades` black and white.
 std::vector<plot::Picture> pictures_of(const at::Tensor& images, plot::Range shades);

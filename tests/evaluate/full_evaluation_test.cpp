@@ -112,7 +112,7 @@ TEST_F(FullEvaluations, SayWhyThereAreNoScores) {
   EXPECT_FALSE(result.factor_scores);
   EXPECT_FALSE(result.sample_quality) << "one image has no five neighbours";
   const std::string table = evaluation_table({}, result);
-  EXPECT_THAT(table, HasSubstr("disentanglement   none: "));
+  EXPECT_THAT(table, HasSubstr("disentanglement     none: "));
   EXPECT_THAT(table, Not(HasSubstr("coverage")));
 }
 

@@ -78,9 +78,11 @@ class ChannelFigures(runs.RunFolder):
         self.assertNotIn("totals", figures)
         for name in NAMES:
             self.assertIn(name, printed)
+        self.assertEqual(figures["compared_samples"], "draws of p(x|z)")
+        self.assertIn("the prior's samples (draws of p(x|z)) from the data", printed)
 
         back = self.written("reconstruct", "fields", [f"reconstructions/{name}" for name in NAMES], "--rows", f"0:{HELD_OUT}")
-        drawn = self.written("sample", "fields", [f"samples/{name}" for name in NAMES], "--count", HELD_OUT, "--seed", "1265")
+        drawn = self.written("sample", "fields", [f"samples/{name}" for name in NAMES], "--count", HELD_OUT, "--seed", "1265", "--values", "sample")
         error = back - self.data
         of_channels = lambda key: np.array([channel[key] for channel in channels])  # noqa: E731
         np.testing.assert_allclose(of_channels("rmse"), np.sqrt((error**2).mean((0, 2, 3))), rtol=1e-5)
@@ -125,6 +127,7 @@ class ChannelFigures(runs.RunFolder):
             figures, text, printed = self.evaluate(name)
             self.assertEqual(self.evaluate(name, np=2)[1], text)
             self.assertIn("sum of a sample", printed)
+            self.assertIn("(means of p(x|z))", printed)  # a squared error knows no noise
             self.assertNotIn("VRMSE", printed)
             self.assertNotIn("waves along a side", printed)
             channels = figures["channels"]
@@ -137,6 +140,42 @@ class ChannelFigures(runs.RunFolder):
                 self.assertFalse({"vrmse", "power_of_data"} & channel.keys())
                 self.check_histograms(channel["values"], showers[:, group], drawn[:, group], np.log1p)
             self.check_histograms(figures["totals"], showers.sum(1, dtype=np.float64), drawn.sum(1))
+
+    def test_draws_have_the_noise_that_means_lack(self):
+        """Vectors of known noise: the samples cannot be told from the data, as little as one half of these from the other; the same samples without the noise can."""
+        random = np.random.default_rng(5)
+        x = 20 + 5 * (random.standard_normal((800, 3)) @ random.standard_normal((3, 70)) * 0.4 + random.standard_normal((800, 70)))
+        with h5py.File(self.folder / "noisy.h5", "w") as file:
+            file["x"] = x.astype("<f4")
+            file["x"].attrs["units"] = "GeV"
+        self.train("noisy", "data.train={file: noisy.h5, dataset: x, layout: NV, rows: [0, 600]}", "data.validation={file: noisy.h5, dataset: x, layout: NV, rows: [600, 800]}", "data.normalize=standardize",
+                   "model.name=mlp_vae", "model.hidden_dims=[]", "model.latent_dim=4", "objective.reduction=sum", "objective.variance=learned", "objective.kld_weight={rule: elbo}", "train.global_batch=60",
+                   "train.optimizer.learning_rate=0.01", "train.epochs=40", "train.steps=400")
+        figures, _, printed = self.evaluate("noisy")
+        channel, = figures["channels"]
+        self.assertEqual(channel["units"], "GeV")
+        self.assertRegex(printed, r"x\[0\] .*GeV|x .*GeV")
+        values = channel["values"]
+        of_means = self.written("sample", "noisy", ["samples"], "--count", 200, "--seed", "1265")
+        edges = np.concatenate([[-np.inf], values["edges"], [np.inf]])
+        without_noise = separation(*(np.histogram(each, edges)[0] for each in (x[600:], of_means)))
+        self.assertGreater(without_noise, 0.1)
+        self.assertLess(values["separation_power"], max(3 * values["separation_power_of_halves"], 0.01))
+        self.assertGreater(without_noise, 10 * values["separation_power"])
+
+    def test_samples_have_the_names_of_the_training_data_also_without_a_normalisation(self):
+        random = np.random.default_rng(6)
+        with h5py.File(self.folder / "two.h5", "w") as file:
+            file["first"], file["second"] = random.random((2, 40, 16, 16)).astype("<f4")
+        self.train("two", "data.train={file: two.h5, dataset: [first, second], layout: NHW}", "train.steps=2")
+        pictures = []
+        for name in ("named", "again", "numbered"):
+            if name == "numbered":  # where the data are no longer there, channels are numbers
+                (self.folder / "two.h5").rename(self.folder / "moved.h5")
+            self.program("sample", "--checkpoint", "runs/two", "--count", "2", "--out", f"{name}.png", check=True)
+            pictures.append((self.folder / f"{name}.png").read_bytes())
+        self.assertEqual(pictures[0], pictures[1])
+        self.assertNotEqual(pictures[0], pictures[2])
 
     def test_plain_pictures_show_them_when_asked(self):
         for name, model in (("pictures", "vanilla_vae"), ("decoder", "decoder_only")):

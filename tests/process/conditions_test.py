@@ -1,11 +1,15 @@
 """Conditional models: what they are told in training, in evaluations and by the verbs; conditions that are swapped show."""
 import json
+import sys
 import unittest
 
 import h5py
 import numpy as np
 
 import runs
+
+sys.path.insert(0, str(runs.SOURCE / "tests" / "golden"))
+import safetensors_file  # noqa: E402
 
 ROWS = 200
 
@@ -45,6 +49,28 @@ class Conditions(runs.RunFolder):
         self.assertEqual((kind["labels"], kind["names"]), ([0, 1], ["down", "up"]))
         pictures = {path.name.split("_")[0] for path in (self.folder / "runs/told/pictures").iterdir()}
         self.assertEqual(pictures, {"samples", "reconstructions"})
+
+    def test_likelihoods_are_said_to_be_conditional(self):
+        done = self.program("evaluate", "--checkpoint", "runs/told", "--importance-samples", "4", "--json", "told.json", "--overwrite", check=True)
+        self.assertIn("log p(x|y), K = 4 ", done.stdout)
+        self.assertIn("ELBO of log p(x|y) ", done.stdout)
+        self.assertNotIn("log p(x),", done.stdout)
+        self.assertTrue(json.loads((self.folder / "told.json").read_text())["conditional"])
+
+    def test_exported_weights_say_what_they_are_told(self):
+        done = self.program("weights", "export", "--checkpoint", "runs/told", "--out", "told.safetensors", check=True)
+        self.assertIn("its vectors are (f(stored) - shift) * factor", done.stdout)
+        _, metadata = safetensors_file.read(self.folder / "told.safetensors")
+        self.assertEqual(metadata["normalize"], "standardize")
+        self.assertNotIn("missing", metadata)
+        normalisation = json.loads(metadata["normalisation"])
+        known = self.x[:160].astype("<f4").astype("f8")
+        np.testing.assert_allclose(normalisation["shift"], known.mean(0), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(normalisation["factor"], 1 / known.std(0), rtol=1e-6)
+        self.assertEqual((normalisation["transform"], [dataset["name"].lstrip("/") for dataset in normalisation["datasets"]]), (["none"], ["x"]))
+        energy, kind = json.loads(metadata["conditions"])
+        self.assertEqual((energy["kind"], energy["dataset"], energy["transform"]), ("numbers", "truth/energy", "log"))
+        self.assertEqual((kind["kind"], kind["dataset"], kind["labels"], kind["names"]), ("classes", "kind", [0, 1], ["down", "up"]))
 
     def sums(self, *condition, name="drawn"):
         self.program("sample", "--checkpoint", "runs/told", "--count", "50", *condition, "--out", f"{name}.h5", "--overwrite", check=True)

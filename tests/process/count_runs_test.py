@@ -1,11 +1,15 @@
 """Counts are learned as they are stored, while the encoder sees their logarithms."""
 import json
+import sys
 import unittest
 
 import h5py
 import numpy as np
 
 import runs
+
+sys.path.insert(0, str(runs.SOURCE / "tests" / "golden"))
+import safetensors_file  # noqa: E402
 
 
 class CountRuns(runs.RunFolder):
@@ -35,11 +39,18 @@ class CountRuns(runs.RunFolder):
                 self.program("evaluate", "--checkpoint", f"runs/{likelihood}", "--importance-samples", "16", "--json", "counts.json", "--overwrite", check=True)
                 figures = json.loads((self.folder / "counts.json").read_text())
                 self.assertGreaterEqual(figures["log_p_nats"][-1]["nats"], figures["elbo_nats"] - 1)
+                self.assertEqual(figures["compared_samples"], "draws of p(x|z)")
+                # Each draw has the total of a sample of the data, not objective.generated_total, 10000.
+                self.assertLess(figures["totals"]["samples_above"], 0.3)
+                self.assertLess(figures["totals"]["separation_power"], 0.8)
                 self.program("reconstruct", "--checkpoint", f"runs/{likelihood}", "--rows", "0:40", "--out", "back.h5", "--overwrite", check=True)
                 self.program("sample", "--checkpoint", f"runs/{likelihood}", "--count", "30", "--values", "sample", "--out", "drawn.h5", "--overwrite", check=True)
                 with h5py.File(self.folder / "back.h5") as back, h5py.File(self.folder / "drawn.h5") as drawn:
                     originals, reconstructions, samples = back["originals"][...], back["reconstructions"][...], drawn["samples"][...]
                 np.testing.assert_array_equal(originals, self.counts[160:])
+                said = self.program("weights", "export", "--checkpoint", f"runs/{likelihood}", "--out", "counts.safetensors", "--overwrite", check=True).stdout
+                self.assertIn("softmax", said)
+                self.assertEqual(json.loads(safetensors_file.read(self.folder / "counts.safetensors")[1]["encoder_transform"]), ["log1p"])
                 if likelihood != "zero_inflated_negative_binomial":
                     np.testing.assert_allclose(reconstructions.sum(1), originals.sum(1), rtol=1e-4)  # each has its sample's total
                 np.testing.assert_array_equal(samples, np.round(samples))

@@ -197,7 +197,7 @@ class Evaluate(Models):
         figures, said = self.evaluate("vae", *ROWS, "--importance-samples", "4")
         self.assertIn("at the fixed sigma 1 (objective.sigma): not a tuned likelihood", said)
         self.assertEqual(figures["fixed_sigma"], 1)
-        for words in ("runs/vae/checkpoints/step_00000150: vanilla_vae, step 150", "M_N", "squared error per value", "nats per sample", "bits/dim", "log p, K = 4", " dB", "of 4 (variance",
+        for words in ("runs/vae/checkpoints/step_00000150: vanilla_vae, step 150", "M_N", "squared error per value", "nats per sample", "bits/dim", "log p(x), K = 4", " dB", "of 4 (variance",
                       "coverage", "BetaVAE"):
             self.assertIn(words, said)
         figures, said = self.evaluate("points", *ROWS)

@@ -82,6 +82,13 @@ class MissingValues(runs.RunFolder):
         self.assertNotEqual(self.losses("reference"), self.losses("less"))
         self.assertTrue(all(np.isfinite(self.losses("reference"))))
 
+    def test_exported_weights_say_that_values_may_be_missing(self):
+        self.train("exported", self.data("nan"), *self.MASKED, "data.transform=[none, asinh]")
+        self.program("weights", "export", "--checkpoint", "runs/exported", "--out", "exported.safetensors", check=True)
+        _, metadata = safetensors_file.read(self.folder / "exported.safetensors")
+        self.assertEqual(metadata["missing"], "mask")
+        self.assertEqual(json.loads(metadata["normalisation"])["transform"], ["none", "asinh"])
+
     def test_bounds_count_observed_values(self):
         self.train("bound", self.data("nan"), *self.MASKED, "objective.reduction=sum", "objective.variance=learned")
         self.program("evaluate", "--checkpoint", "runs/bound", "--split", "train", "--importance-samples", "4", "--json", "bound.json", "--overwrite", check=True)

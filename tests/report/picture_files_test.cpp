@@ -76,7 +76,7 @@ TEST_F(PictureFiles, ShowTheStepsOfACurvesTraversalOverEachOther) {
 TEST_F(PictureFiles, LeaveImagesAsTheyAre) {
   evaluate::Traversals grey = walks({1, 2, 2});
   grey.images.add_(2).div_(4);
-  write_traversal_grid(path_, grey, showing_of(nullptr, 0, 1), "");
+  write_traversal_grid(path_, grey, showing_of(nullptr, 0, 1, {}), "");
   const plot::Png png(path_);
   for (int y = 0; y < png.height(); ++y)
     for (int x = 0; x < png.width(); ++x) {

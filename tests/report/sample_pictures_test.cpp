@@ -19,16 +19,15 @@ Rgb colour(const plot::Panel& panel, std::int64_t y, std::int64_t x) {
 
 // Standardised values of the datasets rho, of mean 10 and deviation 2, and u, of deviation 4.
 Showing standardised(std::size_t axes) {
+  const std::vector<data::StoredArray> arrays = {{"/flow/rho", "HW", 1}, {"/flow/u", "HW", 1}};
   return showing_of(
       std::make_shared<data::Normaliser>(
-          data::Normalisation{
-              {"none"}, {10, 0}, {0.5, 0.25}, {{"/flow/rho", "HW", 1}, {"/flow/u", "HW", 1}}},
-          axes, c10::kCPU, at::kFloat),
-      0, 1);
+          data::Normalisation{{"none"}, {10, 0}, {0.5, 0.25}, arrays}, axes, c10::kCPU, at::kFloat),
+      0, 1, arrays);
 }
 
 TEST(SamplePictures, ShowImagesWithARangeAsTheyAre) {
-  const Showing scaled = showing_of(nullptr, 0, 1);
+  const Showing scaled = showing_of(nullptr, 0, 1, {});
   const at::Tensor images = at::rand({9, 3, 4, 5});
   const plot::PanelSection section = sample_section(images, {}, scaled);
   ASSERT_EQ(section.panels.size(), 9U);
@@ -42,7 +41,7 @@ TEST(SamplePictures, ShowImagesWithARangeAsTheyAre) {
 }
 
 TEST(SamplePictures, ShowOnlyImagesWithARangeOfTheirOwnAsTheyAre) {
-  const Showing scaled = showing_of(nullptr, 0, 1);
+  const Showing scaled = showing_of(nullptr, 0, 1, {});
   for (const std::int64_t channels : {1, 3, 4}) {
     EXPECT_TRUE(scaled.as_images(at::zeros({1, channels, 4, 4})));
     EXPECT_FALSE(standardised(4).as_images(at::zeros({1, channels, 4, 4})));
@@ -148,6 +147,20 @@ TEST(ChannelNames, AreThoseOfTheDatasets) {
               ElementsAre("density", "velocity 0", "velocity 1"));
   EXPECT_THAT(channel_names({{"/a/u", "HW", 1}, {"/b/u", "HW", 1}}), ElementsAre("/a/u", "/b/u"));
   EXPECT_THAT(channel_names({{"/showers", "V", 368}}), ElementsAre("showers"));
+}
+
+TEST(ChannelNames, StandWithTheUnitsInWhichValuesAreShown) {
+  EXPECT_THAT(channel_labels({{"/density", "HW", 1, "kg/m^3"}, {"/velocity", "HWC", 2, "m/s"}}),
+              ElementsAre("density (kg/m^3)", "velocity 0 (m/s)", "velocity 1 (m/s)"));
+  EXPECT_THAT(channel_labels({{"/a", "HW", 1}, {"/b", "HW", 1, "K"}}), ElementsAre("a", "b (K)"));
+  EXPECT_THAT(channel_labels({{"/showers", "V", 368, "MeV"}}), ElementsAre("showers (MeV)"));
+  EXPECT_THAT(channel_labels({{"/a", "V", 3, "MeV"}, {"/b", "V", 2, "MeV"}}),
+              ElementsAre("values (MeV)"));
+  EXPECT_THAT(channel_labels({{"/a", "V", 3, "MeV"}, {"/b", "V", 2, "keV"}}),
+              ElementsAre("values"));
+  const std::vector<data::StoredArray> arrays = {{"/p", "HW", 1, "Pa"}, {"/T", "HW", 1, "K"}};
+  EXPECT_THAT(showing_of(nullptr, 0, 1, arrays).channels, ElementsAre("p", "T"))
+      << "values in the model's range have no units";
 }
 
 }  // namespace
