@@ -166,10 +166,10 @@ std::string evaluation_table(const EvaluationSubject& subject, const FullEvaluat
     lines.add("code by channel", channels_text(code->channels));
   }
   if (const auto& parts = result.aggregate) {
-    lines.add("total correlation", base::text(base::digits(parts->total_correlation),
-                                              " nats, against the posteriors of ", parts->rows,
-                                              " training rows"));
-    lines.add("  mutual information", base::text(base::digits(parts->index_code), " nats"));
+    lines.add("total correlation",
+              base::text(base::digits(parts->total_correlation),
+                         " nats, against the posteriors of ", parts->rows, " training rows"));
+    lines.add("  index-code MI", base::text(base::digits(parts->index_code), " nats"));
     lines.add("  KL by dimension", base::text(base::digits(parts->dimension_wise), " nats"));
   }
   const std::string sign = collapse_sign(e, result.mean_image_mse);

@@ -70,9 +70,30 @@ std::string beta_text(const config::BetaConfig& beta) {
   return base::text("beta ", beta.value);
 }
 
+// Adds a row for each regulariser: its factors in the loss, and whose samples it sees.
+void add_regularisers(const StartFacts& f, base::TableRows& rows) {
+  const objective::ObjectiveOptions& options = f.objective.options;
+  for (const objective::Regulariser& each : options.regularisers) {
+    std::string factors;
+    for (const objective::RegulariserTerm& term : each.terms)
+      if (term.weight != 0)
+        factors += base::text(factors.empty() ? "" : " + ", base::digits(term.weight, 6), " * ",
+                              term.name);
+    rows.emplace_back(
+        "regulariser",
+        base::text(
+            factors.empty() ? "0 * " + each.terms.front().name : factors,
+            each.ramp_steps > 0 ? base::text(", from 0 over ", each.ramp_steps, " steps") : "",
+            each.is_mean_over_samples() ? ""
+            : options.whole_batch       ? ", of the global batch"
+                                        : ", of each replica"));
+  }
+}
+
 // Adds rows for the terms that the loss weighs against the reconstruction.
 void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   const objective::ObjectiveOptions& options = f.objective.options;
+  add_regularisers(f, rows);
   if (config::latent_kind(f.config.model) == base::LatentKind::point)
     rows.emplace_back("latent", "a point: no KL, no M_N");
   if (config::latent_kind(f.config.model) == base::LatentKind::none)
