@@ -6,7 +6,7 @@ import unittest
 from comparing import without_key
 from deadline import HANGS_S
 from ranks import is_alive
-from runs import SMALL, RunFolder
+from runs import QUICK, SMALL, SOURCE, RunFolder
 
 STEPS = 24
 TIMES = ("step_seconds", "samples_per_second", "data_wait_seconds", "allreduce_wait_seconds")
@@ -86,6 +86,15 @@ class WholeBatchRuns(RunFolder):
         self.reproduce("old", OBJECTIVES["dip"], np=4, steps=8)
         self.reproduce("within", [*OBJECTIVES["dip"], "objective.scope=replica"], np=1, steps=8)
         self.assert_same_bits("old", "within")
+
+    def test_the_configurations_that_ship_train(self):
+        for name, file, channels in (("beta_tcvae", "shapes_grey", 1), ("dip_vae", "shapes_grey", 1), ("wae", "shapes", 3)):
+            with self.subTest(name):
+                if not (self.folder / f"data/{file}.h5").exists():
+                    self.program("data", "make-shapes", f"data/{file}.h5", "--count", 704, "--size", 16, "--channels", channels, check=True)
+                quick = [*QUICK, "train.steps=8", "log.every_steps=1", "train.schedule.warmup_steps=0", "pictures.every_epochs=0", "distributed.device=cpu", "distributed.threads_per_rank=1"]
+                self.program("--config", SOURCE / f"configs/{name}.yaml", *quick, np=2, check=True)
+                self.assertLess(self.losses(name)[-1], self.losses(name)[0])
 
 
 if __name__ == "__main__":
