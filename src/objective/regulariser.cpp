@@ -69,15 +69,13 @@ RegisteredRegulariser::RegisteredRegulariser(base::Regulariser described, MakeRe
   described.own.describe = [describe_own, in_nats](base::Section& keys, std::any& settings) {
     auto& weighted = std::any_cast<Weighted&>(settings);
     keys.key("weight", weighted.weight,
-             in_nats
-                 ? "factor of this term beside a bound in nats; reduction mean multiplies it by "
-                   "M_N, as it does the KL"
-                 : "factor of this term in the loss")
+             in_nats ? "factor beside a bound in nats (times M_N under reduction mean)"
+                     : "factor in the loss")
         .at_least(0);
     keys.choice("schedule", weighted.schedule,
                 {{"constant", WeightSchedule::constant}, {"linear", WeightSchedule::linear}},
-                "linear: all weights of this term rise from 0 over `steps` steps");
-    keys.key("steps", weighted.steps, "linear: number of steps")
+                "linear: from 0 over `steps` steps");
+    keys.key("steps", weighted.steps, "of schedule linear")
         .at_least(1)
         .counts_when("its schedule is linear",
                      [&weighted] { return weighted.schedule == WeightSchedule::linear; });

@@ -132,6 +132,17 @@ TEST(Resume, OlderRunsAddTheBiasesThatBatchNormCancels) {
               Contains("model.cancelled_bias: add in the run, skip now"));
 }
 
+TEST(Resume, OlderRunsLookAtEachReplicaForItself) {
+  const KeptConfig kept =
+      parse_kept_config("run: {name: a}\ndata: {train: {file: a.h5}}\n", "config.yaml");
+  Config now = parse("");
+  EXPECT_EQ(now.objective.scope, Scope::global);
+  keep_older_values(now, kept);
+  EXPECT_EQ(now.objective.scope, Scope::replica);
+  EXPECT_THAT(forbidden_differences(kept.config, parse("", {"objective.scope=global"})),
+              Contains("objective.scope: replica in the run, global now"));
+}
+
 TEST(Resume, NullReplicasKeepTheRuns) {
   Config saved = parse("train: {batch_per_replica: 32}\n");
   saved.distributed.replicas = 4;

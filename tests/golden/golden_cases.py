@@ -7,6 +7,7 @@ DEFAULTS = {
     "objective.kld_weight.rule": "auto", "objective.kld_weight.weight": 0.00025, "objective.kld_weight.batch": 64,
     "objective.beta.schedule": "constant", "objective.beta.value": 1.0, "objective.beta.from": 0.0, "objective.beta.to": 1.0, "objective.beta.ratio": 0.5,
     "objective.free_bits": 0.0, "objective.capacity.gamma": None, "objective.importance_samples": 1, "objective.prior_samples": 64,
+    "objective.scope": "global", "objective.regularisers": [],
     "data.range": [0, 1],
     "train.optimizer.name": "adam", "train.optimizer.learning_rate": 0.001, "train.optimizer.betas": [0.9, 0.999], "train.optimizer.epsilon": 1e-8,
     "train.optimizer.weight_decay": 0.0, "train.optimizer.momentum": 0.0, "train.learning_rate_batch": None, "train.schedule.name": "constant", "train.schedule.warmup_steps": 0,
@@ -28,6 +29,7 @@ TANH_RANGE = {"data.range": [-1, 1]}
 SUM = {"objective.reduction": "sum"}
 REPLICAS_4 = {"train.global_batch": 16, "distributed.replicas": 4}
 SYNC_4 = REPLICAS_4 | {"distributed.batch_norm": "sync"}
+WITHIN_REPLICAS = {"objective.scope": "replica"}
 MLP = {"model.name": "mlp_vae", "model.hidden_dims": [11, 7]}
 RESNET = {"model.name": "resnet_vae", "model.blocks": 1, "model.attention_at": []}
 DECODER = {"model.name": "decoder_only", "objective.prior_samples": 10}
@@ -54,6 +56,14 @@ def capacity(gamma, max_nats, steps):
 
 def draws(count):
     return SUM | {"objective.importance_samples": count}
+
+
+def regulariser(name, weight, **keys):
+    return {"objective.regularisers": [{"name": name, "weight": weight} | keys]}
+
+
+def regularisers(*cases):
+    return {"objective.regularisers": [each for case in cases for each in case["objective.regularisers"]]}
 
 
 def schedule(name, **keys):
@@ -91,24 +101,45 @@ CASES = {
     "beta_linear": fixed_weight(0.02) | beta("linear", **{"from": 0.5, "to": 4.0, "steps": 6}),
     "beta_cyclical": fixed_weight(0.02) | beta("cyclical", **{"from": 0.25, "to": 2.0, "period_steps": 4, "ratio": 0.6}),
     "free_bits": fixed_weight(0.1) | {"objective.free_bits": 0.16},
-    "free_bits_replicas_4": REPLICAS_4 | SUM | {"objective.free_bits": 0.16},
-    "free_bits_sync_replicas_4": SYNC_4 | SUM | {"objective.free_bits": 0.16},
+    "free_bits_replicas_4": REPLICAS_4 | WITHIN_REPLICAS | SUM | {"objective.free_bits": 0.16},
+    "free_bits_sync_replicas_4": SYNC_4 | WITHIN_REPLICAS | SUM | {"objective.free_bits": 0.16},
     "capacity": SUM | capacity(5.0, 3.0, 6),
-    "capacity_replicas_4": REPLICAS_4 | capacity(0.3, 0.4, 8),
-    "capacity_sync_replicas_4": SYNC_4 | capacity(0.3, 0.4, 8),
+    "capacity_replicas_4": REPLICAS_4 | WITHIN_REPLICAS | capacity(0.3, 0.4, 8),
+    "capacity_sync_replicas_4": SYNC_4 | WITHIN_REPLICAS | capacity(0.3, 0.4, 8),
     "draws_5": draws(5),
     "draws_3_replicas_4": REPLICAS_4 | draws(3) | {"objective.sigma": 0.2},
     "draws_3_optimal_replicas_4": REPLICAS_4 | draws(3) | variance("optimal"),
     "draws_3_sync_replicas_4": SYNC_4 | draws(3) | variance("optimal"),
     "draws_4_mlp_bernoulli": MLP | BERNOULLI | draws(4),
 
+    # What looks at the whole batch, whose replicas have their own batch statistics (or the same, under sync).
+    "free_bits_global_replicas_4": REPLICAS_4 | SUM | {"objective.free_bits": 0.16},
+    "capacity_global_replicas_4": REPLICAS_4 | capacity(0.3, 0.4, 8),
+    "optimal_global_replicas_4": REPLICAS_4 | variance("optimal") | {"batches_tracked": 150},
+    "optimal_sum_global_replicas_4": REPLICAS_4 | SUM | variance("optimal") | {"batches_tracked": 0},
+    "optimal_free_bits_global_sync_replicas_4": SYNC_4 | SUM | variance("optimal") | {"objective.free_bits": 0.16},
+    "tc_mean": regulariser("tc", 5.0),
+    "tc_replicas_4": REPLICAS_4 | SUM | regulariser("tc", 3.0, index_code=0.7, dimension_wise=0.4),
+    "tc_weighted_replicas_4": REPLICAS_4 | SUM | regulariser("tc", 2.0, estimator="weighted"),
+    "tc_within_replicas_4": REPLICAS_4 | WITHIN_REPLICAS | SUM | regulariser("tc", 3.0, index_code=0.7, dimension_wise=0.4),
+    "tc_few_training_samples": SUM | regulariser("tc", 3.0, index_code=0.7) | {"training_samples": 11},
+    "mmd_replicas_4": REPLICAS_4 | SUM | regulariser("mmd", 20.0),
+    "mmd_biased_rbf_replicas_4": REPLICAS_4 | regulariser("mmd", 20.0, kernel="rbf", estimator="biased", sigma=0.8) | fixed_weight(0.05),
+    "mmd_autoencoder_replicas_4": AUTOENCODER | REPLICAS_4 | regulariser("mmd", 0.1),
+    "dip_i_replicas_4": REPLICAS_4 | SUM | regulariser("dip", 4.0, kind="i"),
+    "dip_ii_replicas_4": REPLICAS_4 | regulariser("dip", 4.0, diagonal_weight=8.0) | fixed_weight(0.05),
+    "code_l2_replicas_4": REPLICAS_4 | regulariser("code_l2", 0.02),
+    "three_terms_replicas_4": REPLICAS_4 | SUM | variance("optimal") | {"objective.free_bits": 0.16} | regularisers(
+        regulariser("mmd", 20.0), regulariser("tc", 3.0, schedule="linear", steps=4), regulariser("dip", 4.0)),
+    "two_terms_sync_replicas_4": SYNC_4 | regularisers(regulariser("tc", 3.0), regulariser("mmd", 20.0, kernel="rbf")) | fixed_weight(0.05),
+
     # Likelihoods.
     "learned_mean": variance("learned"),
     "learned_sum": SUM | variance("learned"),
     "optimal_mean": variance("optimal"),
     "optimal_sum": SUM | variance("optimal"),
-    "optimal_replicas_4": REPLICAS_4 | variance("optimal") | {"batches_tracked": 150},
-    "optimal_sum_sync_replicas_4": SYNC_4 | SUM | variance("optimal") | {"batches_tracked": 0},
+    "optimal_replicas_4": REPLICAS_4 | WITHIN_REPLICAS | variance("optimal") | {"batches_tracked": 150},
+    "optimal_sum_sync_replicas_4": SYNC_4 | WITHIN_REPLICAS | SUM | variance("optimal") | {"batches_tracked": 0},
     "predicted_mean": variance("predicted"),
     "predicted_sum_tanh_range": SUM | TANH_RANGE | variance("predicted"),
     "predicted_at_its_bound": SUM | variance("predicted") | {"log_variance_bias": -6},

@@ -163,26 +163,33 @@ def forward(model, case, images, noise, condition=None):
 
 
 def accumulate(model, case, images, noise, step, condition=None):
-    """Computes the gradients of the mean loss over batches, each with its own batch statistics. Updates the running statistics once, with the mean over
-    batches. Returns loss, reconstruction and KL as means over replicas, the gradient norm before clipping, and the objective's other terms."""
+    """Computes the gradients of the loss of the whole batch, or of the mean loss over batches; each batch has its own batch statistics. Updates the running
+    statistics once, with the mean over batches. Returns loss, reconstruction and KL, the gradient norm before clipping, and the objective's other terms."""
     model.train()
     model.zero_grad()
     count = batches(case)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     running = {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
-    after, totals = [], []
+    after, passed, totals = [], [], []
     for x, eps in zip(images.chunk(count), noise.chunk(count)):
         for name, buffer in model.named_buffers():
-            buffer.copy_(before[name])
-        terms = objective_reference.terms(model, case, x, eps, step, case["distributed.replicas"] // count, condition)
-        (terms[0] / count).backward()
+            buffer.data.copy_(before[name])  # not known to autograd, which keeps the buffers of the batches before
+        if objective_reference.is_one_batch(case):
+            passed.append(objective_reference.pass_through(model, case, x, eps, condition))
+        else:
+            terms = objective_reference.terms(model, case, x, eps, step, case["distributed.replicas"] // count, condition)
+            (terms[0] / count).backward()
+            totals.append(terms.detach())
         after.append({name: buffer.clone() for name, buffer in running.items()})
+    if passed:
+        terms = objective_reference.terms_of_one_batch(model, case, passed, step)
+        terms[0].backward()
         totals.append(terms.detach())
     for name, buffer in running.items():
         buffer.copy_(torch.stack([statistics[name] for statistics in after]).mean(0))
     terms = torch.stack(totals).mean(0)
     if model.likelihood.variance == "optimal":
-        model.likelihood.track(terms[-1])
+        model.likelihood.track(objective_reference.squared_error_of(case, terms))
 
     norm = torch.nn.utils.clip_grad_norm_(trained_parameters(model).values(), case["train.gradient_clip_norm"] or float("inf"))
     return torch.cat([terms[:3], norm.reshape(1), terms[3:]])

@@ -1,4 +1,5 @@
 """Comparisons of two runs: their losses, tensors and files."""
+import ctypes
 import hashlib
 import json
 import struct
@@ -42,3 +43,30 @@ def file_hashes(folder):
     """The hash of each file below a folder, and None for each folder, by relative path."""
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
             for path in sorted(folder.rglob("*"))}
+
+
+def xxh3(content):
+    """The hash in the format of the program's manifests."""
+    library = ctypes.CDLL("libxxhash.so.0")
+    library.XXH3_64bits.restype = ctypes.c_uint64
+    return f"{library.XXH3_64bits(content, ctypes.c_size_t(len(content))):016x}"
+
+
+def seal(manifest, file):
+    """Writes a checkpoint's manifest with its own hash, as the program does."""
+    manifest = {key: value for key, value in manifest.items() if key != "xxh3"}
+    manifest["xxh3"] = xxh3(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
+    file.write_text(json.dumps(manifest, sort_keys=True, indent=2) + "\n")
+
+
+def without_key(folder, key):
+    """Makes a checkpoint one of a program that did not know a configuration key yet: `key` is its last name, which must occur once."""
+    lines = (folder / "config.yaml").read_text().splitlines(keepends=True)
+    older = [line for line in lines if line.strip().partition(":")[0] != key]
+    if len(older) != len(lines) - 1:
+        raise AssertionError(f"{folder}: {len(lines) - len(older)} lines have the key {key}")
+    content = "".join(older).encode()
+    (folder / "config.yaml").write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["config.yaml"] = {"bytes": len(content), "xxh3": xxh3(content)}
+    seal(manifest, folder / "manifest.json")

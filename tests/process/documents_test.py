@@ -206,6 +206,8 @@ class KeyNames(runs.RunFolder):
     def test_what_stands_as_key_and_value_is_a_key_by_its_last_name(self):
         """Checks text such as `batch_norm: sync` in the documentation."""
         last = {name.rpartition(".")[2] for name in self.table()}
+        # The keys of what stands in a list, such as a regulariser, are in the text beside the list.
+        last |= set(re.findall(r"(\w+)\s+(?:#\s+)?\(default", self.program("config", check=True).stdout))
         for file, text in self.named():
             if file.suffix == ".md" and file.parent.name != "monitoring":  # Prometheus has its own keys
                 for name in re.findall(r"`(?:\w+\.)*([a-z_]+): [^`]+`", text):
