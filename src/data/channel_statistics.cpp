@@ -128,7 +128,8 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
                                      const std::vector<std::string>& transforms,
                                      comm::CpuCommunicator& all_ranks, std::int64_t threads,
                                      const std::vector<std::string>& encoder_transforms) {
-  const arrays::SampleShape& shape = dataset.shape();
+  // Of whole samples, also where steps see windows of them.
+  const arrays::SampleShape& shape = dataset.rows().shape();
   const auto channels = static_cast<std::size_t>(shape.channels);
   const std::size_t room = Part::kNumbers * channels;
   const std::int64_t parts = std::clamp<std::int64_t>(

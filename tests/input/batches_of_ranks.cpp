@@ -16,6 +16,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "comm/agreement.hpp"
 #include "comm/thread_communicator.hpp"
 #include "config/load_config.hpp"
 #include "input/open_data.hpp"
@@ -64,6 +65,7 @@ nlohmann::json run_case(const nlohmann::json& wanted) {
       std::copy_n(x.const_data_ptr<double>(), own * one, values.begin() + place * one);
       std::copy_n(made.samples.begin(), own, samples.begin() + place);
     }
+    comm::agree(ranks, [] {});  // the others may still need what this rank decodes
   });
   std::ofstream(wanted.at("out").get<std::string>(), std::ios::binary)
       .write(reinterpret_cast<const char*>(values.data()),
