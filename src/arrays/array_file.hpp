@@ -51,6 +51,10 @@ class ArrayFile {
   const hdf5::StoredRows& first() const {
     return sparse_ ? sparse_->values() : *parts_.front().stored;
   }
+  /// The dataset of a part; of a sparse matrix, that of its entries' values.
+  const hdf5::Hdf5Dataset& dataset(std::size_t part) const {
+    return sparse_ ? first().dataset() : parts_[part].stored->dataset();
+  }
   std::int64_t rows() const { return sparse_ ? sparse_->rows() : first().rows(); }
   /// The sparse matrix whose rows the samples are, as vectors; null: they are stored densely. Then
   /// there are no parts.

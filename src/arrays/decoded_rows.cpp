@@ -90,16 +90,22 @@ DecodedRows::DecodedRows(const std::vector<std::string>& files, const ArrayChoic
 std::shared_ptr<const ArrayFile> DecodedRows::open(std::size_t number, bool may_close) const {
   if (auto twin = twins_->open(files_[number])) return twin;
   auto file = std::make_shared<const ArrayFile>(files_[number], choice_, may_close, &first());
-  if (meaning_) meaning_->require_same(file->first().dataset(), first().first().dataset());
+  require_same_meaning(*file);
   return file;
 }
 
+void DecodedRows::require_same_meaning(const ArrayFile& file) const {
+  for (std::size_t i = 0; i < meaning_.size(); ++i)
+    meaning_[i].require_same(file.dataset(i), first().dataset(i));
+}
+
 const ValueAttributes& DecodedRows::common_attributes(const std::vector<std::string>& names) {
-  ValueAttributes found(stored(0).dataset(), names);
+  meaning_.clear();
+  for (std::size_t i = 0; i < std::max<std::size_t>(1, first().parts().size()); ++i)
+    meaning_.emplace_back(first().dataset(i), names);
   for (const Opened& file : opened_)
-    if (!file.arrays->is_twin())
-      found.require_same(file.arrays->first().dataset(), stored(0).dataset());
-  return meaning_.emplace(std::move(found));
+    if (!file.arrays->is_twin()) require_same_meaning(*file.arrays);
+  return meaning_.front();
 }
 
 void DecodedRows::deliver(const Geometry& geometry, bool bytes) {

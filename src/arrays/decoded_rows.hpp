@@ -41,8 +41,9 @@ class DecodedRows {
   /// type.
   DecodedRows(const std::vector<std::string>& files, const ArrayChoice& choice);
 
-  /// Returns the attributes with these names. Throws BadInput if files differ in one of them,
-  /// because their values would mean different things; so does reading a file that is opened later.
+  /// Returns the attributes with these names of the first dataset. Throws BadInput if files differ
+  /// in one of them, in any of their datasets, because their values would mean different things; so
+  /// does reading a file that is opened later.
   const ValueAttributes& common_attributes(const std::vector<std::string>& names);
 
   /// Sets which stored values read() accepts from now on; at first it accepts all. `reason` ends
@@ -144,6 +145,7 @@ class DecodedRows {
   class LazyFiles;
 
   std::shared_ptr<const ArrayFile> open(std::size_t number, bool may_close) const;
+  void require_same_meaning(const ArrayFile& file) const;
 
   const ArrayFile& first() const { return *opened_.front().arrays; }
   Opened file_of(std::int64_t row) const;
@@ -170,8 +172,8 @@ class DecodedRows {
   std::int64_t rows_ = 0;
   std::vector<Opened> opened_;
   std::shared_ptr<const FileTwins> twins_;
-  std::shared_ptr<LazyFiles> lazy_;  // null: all files are in opened_
-  std::optional<ValueAttributes> meaning_;
+  std::shared_ptr<LazyFiles> lazy_;       // null: all files are in opened_
+  std::vector<ValueAttributes> meaning_;  // of each dataset of a file
   SampleShape shape_;
   Geometry geometry_;
   PixelType type_ = PixelType::uint8;

@@ -20,7 +20,7 @@ from deadline import HANGS_S
 PROGRAM = os.environ["VAE_DIST_BATCHES_OF_RANKS"]
 SEED = int(os.environ.get("VAE_DIST_READING_SEED", 22))
 FIRST = int(os.environ.get("VAE_DIST_READING_FIRST", 0))
-CASES = int(os.environ.get("VAE_DIST_READING_CASES", 60))
+CASES = int(os.environ.get("VAE_DIST_READING_CASES", 250))
 
 INTEGERS = [order + kind + width for order in "<>" for kind in "iu" for width in "248"] + ["u1", "i1"]
 FLOATS = [order + "f" + width for order in "<>" for width in "248"]
@@ -43,7 +43,7 @@ class Case:
 
     def __init__(self, number, folder):
         self.random = random = np.random.default_rng([SEED, number])
-        self.folder, self.source, self.keys = folder, {}, {}
+        self.folder, self.source, self.keys, self.markers = folder, {}, {}, {}
         self.vector = random.random() < 0.2
         self.space = [] if self.vector else list(random.choice(["W", "HW", "DHW"]))
         self.sizes = {letter: int(random.integers(1, 7)) for letter in "CDHWV"}
@@ -86,6 +86,9 @@ class Case:
         how = self.pick("one", "one", "one", "some", "each")
         counted = 0 if how == "each" else self.pick(1, 1, 2, 3)
         self.positive = random.random() < 0.4
+        masks = random.random() < 0.15
+        if masks:
+            self.keys["missing"] = "mask"
         several = not self.vector and random.random() < 0.25
         channel = ["V"] if self.vector else self.pick(["C"], [])
         letters = ["N"] * counted + self.space + channel
@@ -120,11 +123,25 @@ class Case:
                     dataset = file.create_dataset(name, data=array, **same_storage[name])
                     if random.random() < 0.05:
                         dataset.attrs["note"] = f"number {index}"
-                    channels.append(model_order(array, own).astype(np.float32))
+                    read = array.astype(np.float32)
+                    if masks:
+                        dataset[...], read = self.with_gaps(array, dataset)
+                    channels.append(model_order(read, own))
             paths.append(str(path))
             parts.append(np.concatenate(channels, 1))
         self.source["file"] = paths[0] if len(paths) == 1 else str(self.folder / "part_*.h5") if self.pick(True, False) else paths
         return np.concatenate(parts)
+
+    def with_gaps(self, array, dataset):
+        """The array with some values missing, as its type can say so, and what is read of it."""
+        missing = self.random.random(array.shape) < 0.1
+        if dataset.name not in self.markers:
+            self.markers[dataset.name] = (None, np.nan) if array.dtype.kind == "f" and self.pick(True, False) else (self.pick("_FillValue", "missing_value"), array.dtype.type(99))
+        attribute, marker = self.markers[dataset.name]
+        if attribute:
+            dataset.attrs[attribute] = marker
+        array = np.where(missing, marker, array).astype(array.dtype)
+        return array, np.where(missing | (array == marker), np.nan, array.astype(np.float32)).astype(np.float32)
 
     def sparse(self):
         """A matrix of counts by rows, as AnnData stores it."""
@@ -161,7 +178,7 @@ class Case:
         transforms = [self.pick(*usable) for _ in range(channels if self.random.random() < 0.4 else 1)]
         by = self.pick("none", "standardize", "min_max", "scale")
         if by == "scale":
-            if self.stored.min() < 0 or self.stored.max() == 0:
+            if not self.stored.min() >= 0 or self.stored.max() == 0:  # also where values are missing
                 by = "none"
             else:
                 scale, low, high = 1 / float(self.stored.max()), *self.pick((0.0, 1.0), (-1.0, 1.0))
@@ -171,10 +188,11 @@ class Case:
         self.keys.update(normalize=by, transform=transforms)
         out = np.stack([TRANSFORMS[transforms[c % len(transforms)]](values[:, c]) for c in range(channels)], 1)
         axes = tuple(axis for axis in range(out.ndim) if axis != 1)
-        least, spread = out.min(axes, keepdims=True), np.ptp(out, axes, keepdims=True)
+        least = np.nanmin(out, axes, keepdims=True)
+        spread = np.nanmax(out, axes, keepdims=True) - least
         if by == "standardize":
-            deviation = out.std(axes, keepdims=True)
-            return (out - out.mean(axes, keepdims=True)) / np.where((spread > 0) & (deviation > 0), deviation, 1)
+            deviation = np.nanstd(out, axes, keepdims=True)
+            return (out - np.nanmean(out, axes, keepdims=True)) / np.where((spread > 0) & (deviation > 0), deviation, 1)
         return (out - least) / np.where(spread > 0, spread, 1) if by == "min_max" else out
 
     def windows(self):
@@ -248,7 +266,7 @@ class Reading(unittest.TestCase):
         exact = case.keys["normalize"] == "none" and set(case.keys["transform"]) == {"none"}
         tolerance = 0 if exact else 1e-9
         for value, sample in zip(values, samples):
-            near = np.isclose(case.candidates(sample), value, rtol=tolerance, atol=tolerance * max(1, np.abs(case.wanted).max()))
+            near = np.isclose(case.candidates(sample), value, rtol=tolerance, atol=tolerance * max(1, np.nanmax(np.abs(case.wanted))), equal_nan=True)
             self.assertTrue(near.reshape(len(near), -1).all(1).any(), f"sample {sample} is none that numpy reads: {value.tolist()} of {case.wanted[sample].tolist()}")
 
     def same(self, case, config, ways, values, samples):
