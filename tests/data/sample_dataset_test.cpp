@@ -399,6 +399,7 @@ TEST_F(ImageDatasetTest, TheFingerprintOfSeveralFilesIsThatOfNamesShapesAndAttri
   EXPECT_NE(fingerprint({second, first}), of_both);
   EXPECT_NE(fingerprint({first, make("a/part_3.h5", 0, "")}), of_both);
   EXPECT_NE(fingerprint({first, second}, {0, 19}), of_both);
+  std::filesystem::create_directories(path("d"));
   EXPECT_NE(fingerprint({make("c/part_1.h5", 0, ""), make("c/part_2.h5", 0, "m")}), of_both);
   EXPECT_NE(
       fingerprint({make_images("d/part_1.h5", {9, 3, 4}), make_images("d/part_2.h5", {11, 3, 4})}),
