@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
 #include "hdf5/file.hpp"
 
@@ -94,7 +95,7 @@ std::vector<std::string> data_files(const fs::path& config_file,
     const config::DataConfig data = config::load_config(config_file.string(), overrides).data;
     std::vector<std::string> out = data.train.file;
     out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
-    return out;
+    return config::listed_files(out);
   } catch (const base::BadInput&) {
     return {};
   }

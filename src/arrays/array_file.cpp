@@ -47,20 +47,27 @@ std::string kind_of(const ArrayFile::Part& part) {
 
 }  // namespace
 
-ArrayFile::ArrayFile(const std::string& name, const ArrayChoice& choice, bool may_close) {
+void ArrayFile::read_sparse(const hdf5::Hdf5File& file, const ArrayChoice& choice) {
+  sparse_path_ = choice.datasets.front();
+  sparse_ = std::make_unique<hdf5::SparseRows>(file, sparse_path_);
+  if (choice.layout != "auto" && choice.layout != "NV")
+    throw base::BadInput(base::text(where(),
+                                    " is a sparse matrix, whose rows are vectors (layout "
+                                    "NV), not ",
+                                    choice.layout));
+  shape_ = {sparse_->columns(), {}};
+  layout_ = SampleLayout("V");
+  if (rows() == 0 || shape_.values() == 0)
+    throw base::BadInput(base::text(where(), ": there are no vectors in it"));
+}
+
+ArrayFile::ArrayFile(const std::string& name, const ArrayChoice& choice, bool may_close,
+                     const ArrayFile* like) {
   const hdf5::Hdf5File file = hdf5::Hdf5File::open(name);
-  if (choice.datasets.size() == 1 && hdf5::SparseRows::is_at(file, choice.datasets.front())) {
-    sparse_path_ = choice.datasets.front();
-    sparse_ = std::make_unique<hdf5::SparseRows>(file, sparse_path_);
-    if (choice.layout != "auto" && choice.layout != "NV")
-      throw base::BadInput(base::text(where(),
-                                      " is a sparse matrix, whose rows are vectors (layout "
-                                      "NV), not ",
-                                      choice.layout));
-    shape_ = {sparse_->columns(), {}};
-    layout_ = SampleLayout("V");
-    if (rows() == 0 || shape_.values() == 0)
-      throw base::BadInput(base::text(where(), ": there are no vectors in it"));
+  const bool may_be_sparse = choice.datasets.size() == 1 && (!like || like->sparse());
+  if (may_be_sparse && hdf5::SparseRows::is_at(file, choice.datasets.front())) {
+    read_sparse(file, choice);
+    if (like) like->require_alike(*this);
     return;
   }
   std::vector<hdf5::Hdf5Dataset> datasets;
@@ -69,7 +76,8 @@ ArrayFile::ArrayFile(const std::string& name, const ArrayChoice& choice, bool ma
   for (hdf5::Hdf5Dataset& dataset : datasets) {
     const std::string where = place_of(dataset);
     Part part;
-    part.axes = find_axes(dataset.shape(), choice.layout, hints_of(dataset), where);
+    part.axes = find_axes(dataset.shape(), choice.layout,
+                          choice.layout == "auto" ? hints_of(dataset) : AxesHints{}, where);
     if (may_close) dataset.close_when_idle();
     part.stored = std::make_unique<hdf5::StoredRows>(std::move(dataset), part.axes.sample_axes());
     const SampleShape shape = part.axes.sample().shape(part.row_shape());
@@ -92,11 +100,19 @@ ArrayFile::ArrayFile(const std::string& name, const ArrayChoice& choice, bool ma
     }
     parts_.push_back(std::move(part));
   }
+  if (like) like->require_alike(*this);
   if (parts_.size() == 1) return;
   std::string axes = shape_.space.empty() ? "V" : "C";
   for (const char axis : layout_.axes())
     if (axis == 'D' || axis == 'H' || axis == 'W') axes += axis;
   layout_ = SampleLayout(axes);
+}
+
+ArrayFile::ArrayFile(const ArrayFile& like, const std::shared_ptr<const hdf5::OffsetFile>& twin)
+    : shape_(like.shape_), layout_(like.layout_), is_twin_(true) {
+  for (const Part& part : like.parts_)
+    parts_.push_back({std::make_unique<hdf5::StoredRows>(*part.stored, twin), part.axes,
+                      part.channels, part.first_channel});
 }
 
 hdf5::RowBlocks ArrayFile::blocks() const {
@@ -119,6 +135,7 @@ std::string ArrayFile::where() const {
   return out;
 }
 
+// Throws BadInput unless the samples of `other` have the same axes, shape and types.
 void ArrayFile::require_alike(const ArrayFile& other) const {
   if (!sparse_ != !other.sparse_ || (sparse_ && shape_ != other.shape_))
     throw base::BadInput(base::text("the files do not hold the same kind of ", shape_.plural(),

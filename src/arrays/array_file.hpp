@@ -36,13 +36,24 @@ class ArrayFile {
   /// Opens the datasets. Throws BadInput, naming the file and the dataset, if the file is missing
   /// or truncated, has no candidate or several, or if a dataset holds no samples, values that are
   /// not plain numbers, a shape that the layout does not fit, or other rows or space than the first
-  /// one. `may_close`: it may be closed while many other files are read.
-  ArrayFile(const std::string& file, const ArrayChoice& choice, bool may_close);
+  /// one. `may_close`: it may be closed while many other files are read. `like`: also throws
+  /// BadInput unless the samples have the same axes, shape and types as those of this file.
+  ArrayFile(const std::string& file, const ArrayChoice& choice, bool may_close,
+            const ArrayFile* like = nullptr);
+  /// The same arrays of another file, which differs from `like` in their values alone; see
+  /// file_twins.hpp.
+  ArrayFile(const ArrayFile& like, const std::shared_ptr<const hdf5::OffsetFile>& twin);
+
+  bool is_twin() const { return is_twin_; }
 
   const std::vector<Part>& parts() const { return parts_; }
   /// The first dataset; of a sparse matrix, that of its entries' values.
   const hdf5::StoredRows& first() const {
     return sparse_ ? sparse_->values() : *parts_.front().stored;
+  }
+  /// The dataset of a part; of a sparse matrix, that of its entries' values.
+  const hdf5::Hdf5Dataset& dataset(std::size_t part) const {
+    return sparse_ ? first().dataset() : parts_[part].stored->dataset();
   }
   std::int64_t rows() const { return sparse_ ? sparse_->rows() : first().rows(); }
   /// The sparse matrix whose rows the samples are, as vectors; null: they are stored densely. Then
@@ -59,15 +70,16 @@ class ArrayFile {
 
   std::string where() const;  ///< "a.h5:/imgs", "a.h5:/rho, u, v"
 
-  /// Throws BadInput unless the samples of `other` have the same axes, shape and types.
+ private:
+  void read_sparse(const hdf5::Hdf5File& file, const ArrayChoice& choice);
   void require_alike(const ArrayFile& other) const;
 
- private:
   std::vector<Part> parts_;
   std::unique_ptr<hdf5::SparseRows> sparse_;
   std::string sparse_path_;
   SampleShape shape_;
   SampleLayout layout_;
+  bool is_twin_ = false;
 };
 
 }  // namespace vae_dist::arrays

@@ -4,15 +4,19 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <list>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
 
+#include "base/descriptor_limit.hpp"
 #include "base/error.hpp"
 #include "base/require_bytes.hpp"
-#include "hdf5/least_recently_used.hpp"
 
 namespace vae_dist::arrays {
 namespace {
 
-constexpr std::size_t kInspectedFiles = 64, kFilesKeptOpen = 256;
+constexpr std::size_t kInspectedFiles = 64;
 
 SpaceWindow all_of(const SampleShape& shape) {
   return {std::vector<std::int64_t>(shape.space.size(), 0), shape.space};
@@ -21,65 +25,87 @@ SpaceWindow all_of(const SampleShape& shape) {
 }  // namespace
 
 // Files of one sample each. The most recently used stay open.
-struct DecodedRows::LazyFiles {
-  ArrayChoice choice;
-  std::mutex mutex;
-  std::unordered_map<std::int64_t, std::shared_ptr<const ArrayFile>> open;
-  hdf5::LeastRecentlyUsed<const ArrayFile> order;
-  std::unordered_map<const ArrayFile*, std::int64_t> numbers;
-
-  std::shared_ptr<const ArrayFile> get(const std::vector<std::string>& files, std::int64_t number,
-                                       const ArrayFile& first) {
+class DecodedRows::LazyFiles {
+ public:
+  template <typename Open>
+  std::shared_ptr<const ArrayFile> get(std::int64_t number, Open open) {
     {
-      const std::lock_guard lock(mutex);
-      if (const auto known = open.find(number); known != open.end()) {
-        order.use(known->second.get(), kFilesKeptOpen);
-        return known->second;
+      const std::lock_guard lock(mutex_);
+      if (const auto known = places_.find(number); known != places_.end()) {
+        used_.splice(used_.begin(), used_, known->second);
+        return known->second->arrays;
       }
     }
-    auto file = std::make_shared<ArrayFile>(files[static_cast<std::size_t>(number)], choice,
-                                            /*may_close=*/true);
-    first.require_alike(*file);
-    const std::lock_guard lock(mutex);
-    const auto [place, is_new] = open.emplace(number, std::move(file));
-    const ArrayFile* const now = place->second.get();
-    numbers[now] = number;
-    std::shared_ptr<const ArrayFile> out = place->second;
-    if (const ArrayFile* const oldest = order.use(now, kFilesKeptOpen)) {
-      open.erase(numbers.at(oldest));
-      numbers.erase(oldest);
+    std::shared_ptr<const ArrayFile> file = open();
+    std::shared_ptr<const ArrayFile> closed;  // after the lock is released
+    const std::lock_guard lock(mutex_);
+    if (const auto known = places_.find(number); known != places_.end())
+      return known->second->arrays;
+    used_.push_front({number, file});
+    places_[number] = used_.begin();
+    if (used_.size() > base::descriptors_for_data()) {
+      closed = std::move(used_.back().arrays);
+      places_.erase(used_.back().number);
+      used_.pop_back();
     }
-    return out;
+    return file;
   }
+
+ private:
+  struct OpenFile {
+    std::int64_t number;
+    std::shared_ptr<const ArrayFile> arrays;
+  };
+
+  std::mutex mutex_;
+  std::list<OpenFile> used_;  // most recently used first
+  std::unordered_map<std::int64_t, std::list<OpenFile>::iterator> places_;
 };
 
 DecodedRows::DecodedRows(const std::vector<std::string>& files, const ArrayChoice& choice)
-    : files_(files) {
+    : files_(files), choice_(choice) {
   if (const std::string why = why_not_a_layout(choice.layout); !why.empty())
     throw base::BadInput(base::text("the layout ", choice.layout, " ", why));
-  const auto open = [&](const std::string& file) {
-    auto arrays = std::make_shared<const ArrayFile>(file, choice, files.size() > 1);
-    if (!opened_.empty()) first().require_alike(*arrays);
-    return arrays;
-  };
-  const auto first_file = open(files.front());
-  if (!first_file->sparse() && first_file->parts().front().axes.sample_axes().empty() &&
+  const bool several = files.size() > 1;
+  opened_.push_back({std::make_shared<const ArrayFile>(files.front(), choice, several), 0});
+  rows_ = first().rows();
+  if (several) twins_ = std::make_shared<const FileTwins>(first());
+  if (!first().sparse() && first().parts().front().axes.sample_axes().empty() &&
       files.size() > kInspectedFiles) {
     lazy_ = std::make_shared<LazyFiles>();
-    lazy_->choice = choice;
     rows_ = static_cast<std::int64_t>(files.size());
-    opened_.push_back({first_file, 0});
     for (std::size_t i = 1; i < kInspectedFiles; ++i) {
       const std::size_t number = i * files.size() / kInspectedFiles;
-      opened_.push_back({open(files[number]), static_cast<std::int64_t>(number)});
+      opened_.push_back({open(number, true), static_cast<std::int64_t>(number)});
     }
   } else {
-    for (const std::string& file : files) {
-      opened_.push_back({opened_.empty() ? first_file : open(file), rows_});
+    for (std::size_t i = 1; i < files.size(); ++i) {
+      opened_.push_back({open(i, true), rows_});
       rows_ += opened_.back().arrays->rows();
     }
   }
   deliver({}, first().holds_bytes());
+}
+
+std::shared_ptr<const ArrayFile> DecodedRows::open(std::size_t number, bool may_close) const {
+  if (auto twin = twins_->open(files_[number])) return twin;
+  auto file = std::make_shared<const ArrayFile>(files_[number], choice_, may_close, &first());
+  require_same_meaning(*file);
+  return file;
+}
+
+void DecodedRows::require_same_meaning(const ArrayFile& file) const {
+  for (std::size_t i = 0; i < meaning_.size(); ++i)
+    meaning_[i].require_same(file.dataset(i), first().dataset(i));
+}
+
+const ValueAttributes& DecodedRows::common_attributes(const std::vector<std::string>& names) {
+  meaning_.clear();
+  for (std::size_t i = 0; i < std::max<std::size_t>(1, first().parts().size()); ++i)
+    meaning_.emplace_back(first().dataset(i), names);
+  for (const Opened& file : opened_)
+    if (!file.arrays->is_twin()) require_same_meaning(*file.arrays);
+  return meaning_.front();
 }
 
 void DecodedRows::deliver(const Geometry& geometry, bool bytes) {
@@ -112,12 +138,13 @@ void DecodedRows::mask_missing(const Geometry& geometry) {
 std::vector<std::string> DecodedRows::source_files() const {
   if (lazy_) return files_;
   std::vector<std::string> out;
+  std::unordered_set<std::string> seen;
   for (const Opened& file : opened_)
     if (file.arrays->sparse()) out.push_back(file.arrays->first().dataset().file());
   for (const Opened& file : opened_)
     for (const ArrayFile::Part& part : file.arrays->parts())
       for (const std::string& source : part.stored->dataset().source_files())
-        if (std::find(out.rbegin(), out.rend(), source) == out.rend()) out.push_back(source);
+        if (seen.insert(source).second) out.push_back(source);
   return out;
 }
 
@@ -129,7 +156,9 @@ std::string DecodedRows::where() const {
 }
 
 DecodedRows::Opened DecodedRows::file_of(std::int64_t row) const {
-  if (lazy_) return {lazy_->get(files_, row, first()), row};
+  // A file that is used at most once an epoch is not opened again later: it is closed for good.
+  if (lazy_)
+    return {lazy_->get(row, [&] { return open(static_cast<std::size_t>(row), false); }), row};
   return *std::prev(
       std::upper_bound(opened_.begin(), opened_.end(), row,
                        [](std::int64_t r, const Opened& file) { return r < file.first; }));

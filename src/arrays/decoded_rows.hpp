@@ -3,15 +3,15 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "arrays/array_file.hpp"
+#include "arrays/file_twins.hpp"
 #include "arrays/image_geometry.hpp"
 #include "arrays/sample_layout.hpp"
+#include "arrays/value_attributes.hpp"
 #include "arrays/value_scale.hpp"
 
 namespace vae_dist::arrays {
@@ -35,10 +35,16 @@ struct RowBuffers {
 class DecodedRows {
  public:
   /// Opens the files. Of files that hold one sample each (their layout has no N), only 64 are
-  /// opened here; the others are opened when they are read, and a few hundred of them stay open.
+  /// opened here; the others are opened, and checked, when they are read, and a few hundred of
+  /// them stay open.
   /// Throws BadInput as ArrayFile does, and if the samples of the files differ in shape, layout or
   /// type.
   DecodedRows(const std::vector<std::string>& files, const ArrayChoice& choice);
+
+  /// Returns the attributes with these names of the first dataset. Throws BadInput if files differ
+  /// in one of them, in any of their datasets, because their values would mean different things; so
+  /// does reading a file that is opened later.
+  const ValueAttributes& common_attributes(const std::vector<std::string>& names);
 
   /// Sets which stored values read() accepts from now on; at first it accepts all. `reason` ends
   /// the message about any other value: it says where the limits come from.
@@ -136,7 +142,10 @@ class DecodedRows {
     std::shared_ptr<const ArrayFile> arrays;
     std::int64_t first;  // row at which the file begins
   };
-  struct LazyFiles;
+  class LazyFiles;
+
+  std::shared_ptr<const ArrayFile> open(std::size_t number, bool may_close) const;
+  void require_same_meaning(const ArrayFile& file) const;
 
   const ArrayFile& first() const { return *opened_.front().arrays; }
   Opened file_of(std::int64_t row) const;
@@ -159,9 +168,12 @@ class DecodedRows {
                                  std::size_t value_index) const;
 
   std::vector<std::string> files_;
+  ArrayChoice choice_;
   std::int64_t rows_ = 0;
   std::vector<Opened> opened_;
-  std::shared_ptr<LazyFiles> lazy_;  // null: all files are in opened_
+  std::shared_ptr<const FileTwins> twins_;
+  std::shared_ptr<LazyFiles> lazy_;       // null: all files are in opened_
+  std::vector<ValueAttributes> meaning_;  // of each dataset of a file
   SampleShape shape_;
   Geometry geometry_;
   PixelType type_ = PixelType::uint8;

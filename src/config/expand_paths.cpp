@@ -8,14 +8,22 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <limits>
 
 namespace vae_dist::config {
 namespace {
 
+void append_matching(const std::string& file, std::size_t most, std::vector<std::string>& out) {
+  std::vector<std::string> matching = matching_files(file);
+  if (matching.size() > most) matching = {file};
+  out.insert(out.end(), std::make_move_iterator(matching.begin()),
+             std::make_move_iterator(matching.end()));
+}
+
 std::vector<std::string> expanded(const std::vector<std::string>& files) {
   std::vector<std::string> out;
-  for (const std::string& file : files)
-    for (std::string& one : matching_files(with_home(file))) out.push_back(std::move(one));
+  for (const std::string& file : files) append_matching(with_home(file), kMostKeptNames, out);
   return out;
 }
 
@@ -46,6 +54,13 @@ std::vector<std::string> matching_files(const std::string& pattern) {
     return ::strverscmp(one.c_str(), other.c_str()) < 0;
   });
   return files;
+}
+
+std::vector<std::string> listed_files(const std::vector<std::string>& files) {
+  std::vector<std::string> out;
+  for (const std::string& file : files)
+    append_matching(file, std::numeric_limits<std::size_t>::max(), out);
+  return out;
 }
 
 void expand_paths(Config& config) {

@@ -19,6 +19,12 @@ std::vector<std::string> matching_files(const std::string& pattern);
 /// Returns whether `path` contains pattern characters.
 bool is_pattern(const std::string& path);
 
+/// Returns the files that a list of names and patterns stands for.
+std::vector<std::string> listed_files(const std::vector<std::string>& files);
+
+/// A pattern of more files stays a pattern in a Config, and so in what is kept of a run.
+constexpr std::size_t kMostKeptNames = 1000;
+
 /// Expands every key that names a place on disk; data.train.file and data.validation.file may be
 /// patterns. Reads the file system.
 void expand_paths(Config& config);

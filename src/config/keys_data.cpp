@@ -49,7 +49,9 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
   train
       .key("file", data.train.file,
            "HDF5 file, or a list of files that are read as one; a pattern (part_*.h5) stands for "
-           "the matching files, part_2 before part_10")
+           "the matching files, part_2 before part_10. Up to 1,000 of them are kept by name, more "
+           "as "
+           "the pattern")
       .required()
       .may_change();
   add_source_keys(train, data.train, data, "", nullptr);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/list_of_ten.hpp"
@@ -125,8 +126,10 @@ class Reader {
 
 ChannelStatistics channel_statistics(const SampleDataset& dataset,
                                      const std::vector<std::string>& transforms,
-                                     comm::CpuCommunicator& all_ranks, std::int64_t threads) {
-  const arrays::SampleShape& shape = dataset.shape();
+                                     comm::CpuCommunicator& all_ranks, std::int64_t threads,
+                                     const std::vector<std::string>& encoder_transforms) {
+  // Of whole samples, also where steps see windows of them.
+  const arrays::SampleShape& shape = dataset.rows().shape();
   const auto channels = static_cast<std::size_t>(shape.channels);
   const std::size_t room = Part::kNumbers * channels;
   const std::int64_t parts = std::clamp<std::int64_t>(
@@ -138,8 +141,22 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
   const std::int64_t first = all_ranks.rank() * parts / all_ranks.size(),
                      last = (all_ranks.rank() + 1) * parts / all_ranks.size();
 
-  const Normaliser normaliser(Normalisation::only(transforms, shape.channels),
-                              shape.space.size() + 2, c10::kCPU, at::kDouble);
+  const auto applies = [&](const std::vector<std::string>& names) {
+    return Normaliser(Normalisation::only(names, shape.channels), shape.space.size() + 2, c10::kCPU,
+                      at::kDouble);
+  };
+  const Normaliser normaliser = applies(transforms);
+  std::optional<Normaliser> encoder;
+  if (!take_all_numbers(encoder_transforms)) encoder = applies(encoder_transforms);
+  // A missing value (NaN) has no transform either.
+  const auto require_numbers = [&](const at::Tensor& changed, const at::Tensor& raw,
+                                   std::int64_t sample, const char* key) {
+    if (at::isfinite(changed).logical_or(raw.isnan()).all().item<bool>()) return;
+    throw base::BadInput(base::text(
+        dataset.rows().where(), ": row ", dataset.samples().row(sample), " holds a value that ",
+        key, " cannot be applied to: choose another one (log1p takes values above -1, log above ",
+        "0, sqrt from 0 on, asinh all), or leave out the row"));
+  };
   InputFormat format;
   format.shape = shape;
   format.layout = dataset.layout();
@@ -161,12 +178,9 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
               const at::Tensor raw = model_input(
                   {reinterpret_cast<const std::uint8_t*>(stored.data()), stored.size()}, format);
               const at::Tensor values = normaliser.apply(raw);
-              // A missing value has none either.
-              if (!at::isfinite(values).logical_or(raw.isnan()).all().item<bool>())
-                throw base::BadInput(base::text(
-                    dataset.rows().where(), ": row ", dataset.samples().row(i),
-                    " holds a value that data.transform cannot be applied to: choose another one "
-                    "(log1p takes values above -1, log above 0, sqrt from 0 on, asinh all)"));
+              require_numbers(values, raw, i, "data.transform");
+              if (encoder)
+                require_numbers(encoder->apply(values), raw, i, "data.encoder_transform");
               sum.add(values.const_data_ptr<double>(),
                       static_cast<std::size_t>(values.numel()) / channels);
             }
@@ -179,6 +193,13 @@ ChannelStatistics channel_statistics(const SampleDataset& dataset,
   Part total = part(0);
   for (std::int64_t number = 1; number < parts; ++number) total.add(part(number));
   return total.result();
+}
+
+bool take_all_numbers(const std::vector<std::string>& transforms) {
+  return std::all_of(transforms.begin(), transforms.end(), [](const std::string& name) {
+    const double above = transform_named(name).above;
+    return std::isinf(above) && above < 0;
+  });
 }
 
 Normalisation normalisation_of(const ChannelStatistics& statistics,

@@ -24,10 +24,14 @@ struct ChannelStatistics {
 
 /// Reads every sample of `dataset` once. A collective over `all_ranks`, each of which reads its
 /// share with `threads` threads. Throws AgreedError if a sample cannot be read, or if a value has
-/// no transform.
+/// no transform, or its transform none by `encoder_transforms` (empty: not asked).
 ChannelStatistics channel_statistics(const SampleDataset& dataset,
                                      const std::vector<std::string>& transforms,
-                                     comm::CpuCommunicator& all_ranks, std::int64_t threads);
+                                     comm::CpuCommunicator& all_ranks, std::int64_t threads,
+                                     const std::vector<std::string>& encoder_transforms = {});
+
+/// Returns whether these transforms can be applied to every number.
+bool take_all_numbers(const std::vector<std::string>& transforms);
 
 enum class NormaliseBy { nothing, deviation, range };
 

@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 
+#include "arrays/names_fingerprint.hpp"
 #include "arrays/value_scale.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -30,6 +30,11 @@ namespace {
 // Of very large samples fewer are inspected.
 constexpr std::int64_t kInspectedRows = 64;
 constexpr std::size_t kMostInspected = std::size_t{1} << 30;
+
+// Where the inspected rows would take more, or lie in several files, nothing is read for a
+// fingerprint alone.
+constexpr std::size_t kMostHashed = std::size_t{64} << 20;
+constexpr std::string_view kOfNames = "names-";
 
 // Returns up to `count` indices, spread evenly over [0, total).
 std::vector<std::int64_t> spread_indices(std::int64_t total, std::int64_t count) {
@@ -66,43 +71,6 @@ bool has_fractions(std::span<const std::byte> image, arrays::PixelType type) {
                          image.size() / sizeof(float));
   return std::any_of(values.begin(), values.end(),
                      [](float value) { return value != std::floor(value); });
-}
-
-// Numbers that define the meaning of the stored values, by attribute name.
-using ValueAttributes = std::map<std::string, std::optional<double>>;
-
-// Returns the attributes with these names. Throws BadInput if the files differ in one of them,
-// because their values would mean different things. Visits each file once, as few are open at a
-// time.
-ValueAttributes common_attributes(const arrays::DecodedRows& rows,
-                                  const std::vector<std::string>& names) {
-  ValueAttributes first;
-  for (std::size_t i = 0; i < rows.opened_files(); ++i) {
-    const hdf5::Hdf5Dataset& dataset = rows.stored(i).dataset();
-    for (const std::string& name : names) {
-      const std::optional<double> value = dataset.number_attribute(name);
-      const std::optional<double> wanted = first.emplace(name, value).first->second;
-      if (value != wanted && !(value && wanted && std::isnan(*value) && std::isnan(*wanted)))
-        throw base::BadInput(base::text(
-            "the files do not hold the same kind of images: the attribute `", name, "` is ",
-            wanted ? base::text(*wanted) : "absent", " in ", rows.stored(0).dataset().where(),
-            " and ", value ? base::text(*value) : "absent", " in ", dataset.where()));
-    }
-  }
-  return first;
-}
-
-// Refuses values that NetCDF packed: value = stored * scale_factor + add_offset.
-void refuse_packed_values(const ValueAttributes& attributes, const arrays::DecodedRows& rows) {
-  const double factor = attributes.at("scale_factor").value_or(1),
-               offset = attributes.at("add_offset").value_or(0);
-  if (factor == 1 && offset == 0) return;
-  throw base::BadInput(
-      base::text(rows.where(), " has NetCDF's attributes scale_factor = ", factor,
-                 " and add_offset = ", offset,
-                 ", so its values are stored shifted or scaled; these attributes are not applied "
-                 "here. Store the actual values, or set data.train.scale to the factor that brings "
-                 "the stored numbers to [0, 1]"));
 }
 
 // Returns the list "'test', 'train'" if the first file has Fuel's splits of its images.
@@ -322,9 +290,9 @@ SampleDataset SampleDataset::open(const SampleSource& source) {
                                  arrays::kMissingAttributes.end());
   if (!source.scale) names.insert(names.end(), {"scale_factor", "add_offset"});
   if (!source.scale && !source.plain) names.push_back("scale");
-  const ValueAttributes attributes = common_attributes(store->rows, names);
+  const arrays::ValueAttributes& attributes = store->rows.common_attributes(names);
   if (!source.plain) store->given_scale = source.scale ? source.scale : attributes.at("scale");
-  if (!source.scale) refuse_packed_values(attributes, store->rows);
+  if (!source.scale) attributes.refuse_packed(store->rows.where());
   store->missing = arrays::missing_value([&](const char* name) { return attributes.at(name); });
   if (!source.split && source.rows.empty()) store->unused_splits = splits_of(store->rows);
   if (source.mask_missing) {
@@ -532,14 +500,13 @@ void SampleDataset::cache_sections(const OrderPlan& order, const ReplicaRange& r
 
 std::vector<std::string> SampleDataset::doubts() const {
   std::vector<std::string> out;
-  const Store::InspectedValues& seen = store_->inspect();
-  if (const std::string doubt =
-          store_->plain
-              ? ""
-              : arrays::doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(),
-                                          seen.values, seen.fractions, rows().number());
-      !doubt.empty())
-    out.push_back(base::text(rows().where(), ": ", doubt));
+  if (!store_->plain) {
+    const Store::InspectedValues& seen = store_->inspect();
+    const std::string doubt =
+        arrays::doubt_about_scale(store_->stored_scale(), store_->given_scale.has_value(),
+                                  seen.values, seen.fractions, rows().number());
+    if (!doubt.empty()) out.push_back(base::text(rows().where(), ": ", doubt));
+  }
   if (store_->unused_splits)
     out.push_back(base::text(
         rows().where(), " has the splits ", *store_->unused_splits,
@@ -547,8 +514,25 @@ std::vector<std::string> SampleDataset::doubts() const {
   return out;
 }
 
+std::string SampleDataset::fingerprint_of(FingerprintKind kind) const {
+  if (kind == FingerprintKind::values) return base::hash_name(store_->inspect().fingerprint);
+  std::uint64_t hash = arrays::names_fingerprint(rows());
+  for (const arrays::RowRange& range : store_->samples.ranges())
+    hash = base::hash_text(base::text(range.first, " ", range.last, " "), hash);
+  return base::text(kOfNames, base::hash_name(hash));
+}
+
 std::string SampleDataset::fingerprint() const {
-  return base::hash_name(store_->inspect().fingerprint);
+  const bool reads_little =
+      rows().files().size() == 1 &&
+      static_cast<std::size_t>(std::min(kInspectedRows, store_->samples.stored_count())) <=
+          kMostHashed / std::max<std::size_t>(1, rows().image_bytes());
+  return fingerprint_of(reads_little ? FingerprintKind::values : FingerprintKind::names);
+}
+
+std::string SampleDataset::fingerprint_like(const std::string& other) const {
+  return fingerprint_of(other.starts_with(kOfNames) ? FingerprintKind::names
+                                                    : FingerprintKind::values);
 }
 
 std::vector<hdf5::Hdf5Dataset> SampleDataset::annotations() const {

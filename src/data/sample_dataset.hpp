@@ -41,10 +41,11 @@ struct SampleSource {
 
 class SampleDataset {
  public:
-  /// Opens and checks the dataset. Decodes only up to 64 images, and only if the scale or a
-  /// fingerprint is requested. Throws BadInput, naming the file and the dataset, if a file is
-  /// missing or truncated, if there is no image-shaped dataset or several, if the number of axes
-  /// does not fit images, if rows are out of range, or if the layout or scale cannot be determined.
+  /// Opens and checks the dataset. Decodes only up to 64 images, and only if the scale, or a
+  /// fingerprint of values, is requested. Throws BadInput, naming the file and the dataset, if a
+  /// file is missing or truncated, if there is no image-shaped dataset or several, if the number of
+  /// axes does not fit images, if rows are out of range, or if the layout or scale cannot be
+  /// determined.
   static SampleDataset open(const SampleSource& source);
 
   /// Does the same. If the rows take at most `memory_budget` bytes, it also decodes them into
@@ -110,9 +111,14 @@ class SampleDataset {
                      const arrays::SpaceWindow& window, std::span<std::uint8_t> out,
                      std::int64_t epoch) const;
 
-  /// Returns a hash that is the same for every file with the same images. It depends on the shape,
-  /// the count, and the values of up to 64 rows spread over the dataset.
+  /// Returns a hash that tells whether two runs train on the same data. Of one file it is that of
+  /// the shape, the count, and the values of up to 64 rows spread over the dataset, however the
+  /// file stores them. Of several files, or where these rows take more than 64 MiB, no value is
+  /// read: it is "names-" and a hash of names, shapes, types and attributes (see
+  /// arrays/names_fingerprint.hpp).
   std::string fingerprint() const;
+  /// Returns the fingerprint of the same kind as `other`, to be compared with it.
+  std::string fingerprint_like(const std::string& other) const;
 
   /// Returns a line such as "shapes.h5:/imgs: 20000 images 3x64x64 (NHWC, uint8 0-255)".
   std::string description() const;
@@ -157,6 +163,8 @@ class SampleDataset {
 
  private:
   struct Store;  // shared by a dataset and the part held out of it
+  enum class FingerprintKind { values, names };
+  std::string fingerprint_of(FingerprintKind kind) const;
   static void crop_at_random(Store& store, const SampleSource& source);
   SampleDataset(std::shared_ptr<Store> store, SampleRows samples);
 

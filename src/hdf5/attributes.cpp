@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "hdf5/file.hpp"
 #include "hdf5/library.hpp"
 
@@ -170,6 +171,25 @@ std::vector<double> Hdf5Dataset::number_list_attribute(const std::string& name) 
 std::optional<double> Hdf5Dataset::number_attribute(const std::string& name) const {
   const std::vector<double> values = number_list_attribute(name);
   return values.size() == 1 ? std::optional(values.front()) : std::nullopt;
+}
+
+std::uint64_t Hdf5Dataset::attributes_hash() const {
+  LibraryCall call;
+  std::vector<std::string> names;
+  const auto collect = [](hid_t, const char* name, const H5A_info_t*, void* to) -> herr_t {
+    static_cast<std::vector<std::string>*>(to)->emplace_back(name);
+    return 0;
+  };
+  check(H5Aiterate2(id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, collect, &names), where());
+  std::sort(names.begin(), names.end());
+  std::uint64_t hash = names.size();
+  for (const std::string& name : names) {
+    hash = base::hash_text(name, hash);
+    for (const std::string& text : text_list_attribute(name)) hash = base::hash_text(text, hash);
+    const std::vector<double> numbers = number_list_attribute(name);
+    hash = base::hash_bytes(numbers.data(), numbers.size() * sizeof(double), hash);
+  }
+  return hash;
 }
 
 namespace {

@@ -106,6 +106,15 @@ void Hdf5Dataset::close_when_idle() {
     open_->close_when_idle(data_file_);
 }
 
+Hdf5Dataset Hdf5Dataset::in_twin(const std::string& file, const FileIdentity& identity) const {
+  Hdf5Dataset out = *this;
+  out.open_ = std::make_shared<OpenDataset>(file, path_, identity);
+  out.file_ = out.data_file_ = file;
+  out.source_files_ = {file};
+  for (StoredSegment& segment : out.segments_) segment.file = file;
+  return out;
+}
+
 std::uint64_t Hdf5Dataset::stored_bytes() const {
   LibraryCall call;
   return H5Dget_storage_size(id());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "hdf5/chunk_filters.hpp"
+#include "hdf5/file_identity.hpp"
 #include "hdf5/row_axes.hpp"
 #include "hdf5/stored_number.hpp"
 
@@ -75,6 +76,11 @@ class Hdf5Dataset {
     return segments_;
   }  ///< in order, if contiguous; otherwise empty
 
+  /// Returns the same dataset of another file, which has the same bytes as this one but for the
+  /// values. HDF5 opens that file only if it is needed. This one must be in its own file, and
+  /// contiguous.
+  Hdf5Dataset in_twin(const std::string& file, const FileIdentity& identity) const;
+
   /// Lets the file be closed while many others are used; the next use reopens it. For readers of
   /// thousands of files. The file must not change in the meantime. A virtual dataset stays open,
   /// because HDF5 would not report a source that disappears.
@@ -129,6 +135,9 @@ class Hdf5Dataset {
   std::optional<double> number_attribute(const std::string& name) const;
   /// Returns the numbers of an attribute; empty if it is absent or something else.
   std::vector<double> number_list_attribute(const std::string& name) const;
+  /// Returns a hash of all attributes: their names, and the values of those that are texts or
+  /// numbers. It does not depend on how they are stored.
+  std::uint64_t attributes_hash() const;
   /// Returns the name of each axis: its label, or else the name of its first dimension scale
   /// (HDF5's Dimension Scales specification); empty if no axis has one.
   std::vector<std::string> axis_names() const;

@@ -21,8 +21,7 @@
 namespace vae_dist::hdf5 {
 namespace {
 
-// Opens the path once, because the system's reason says more than HDF5's.
-void check_path(const std::string& path, int flags, const char* verb) {
+void check_regular(const std::string& path, const char* verb) {
   struct stat status{};
   if (::stat(path.c_str(), &status) == 0 &&
       !S_ISREG(status.st_mode))  // opening a pipe would block until another program opens it too
@@ -30,6 +29,11 @@ void check_path(const std::string& path, int flags, const char* verb) {
                                     S_ISDIR(status.st_mode)    ? "a directory"
                                     : S_ISFIFO(status.st_mode) ? "a pipe"
                                                                : "not a regular file"));
+}
+
+// Opens the path once, because the system's reason says more than HDF5's.
+void check_path(const std::string& path, int flags, const char* verb) {
+  check_regular(path, verb);
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
   if (descriptor < 0)
     throw base::BadInput(base::text("cannot ", verb, " ", path, ": ", std::strerror(errno)));
@@ -168,11 +172,15 @@ hid_t file_type(ElementType type) {
 }  // namespace
 
 Hdf5File Hdf5File::open(const std::string& path) {
-  check_path(path, O_RDONLY, "read");
+  check_regular(path, "read");
   LibraryCall call;
   const Hdf5Handle access = file_access(path, FileUse::read);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
-  if (id < 0) throw base::BadInput(why_not_opened(path));
+  if (id < 0) {
+    const std::string why = why_not_opened(path);
+    check_path(path, O_RDONLY, "read");
+    throw base::BadInput(why);
+  }
   return Hdf5File(std::make_shared<Hdf5Handle>(id, H5Fclose), path);
 }
 

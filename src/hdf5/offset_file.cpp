@@ -36,9 +36,10 @@ std::shared_ptr<const int> open_read_only(const std::string& path) {
 
 }  // namespace
 
-OffsetFile::OffsetFile(std::string path)
-    : path_(std::move(path)), identity_(FileIdentity::of(path_)) {
-  descriptor();
+OffsetFile::OffsetFile(std::string path) : path_(std::move(path)) {
+  open_ = open_read_only(path_);
+  identity_ = FileIdentity::of(*open_, path_);
+  descriptor();  // counts it among the open ones
 }
 
 OffsetFile::~OffsetFile() {

@@ -21,6 +21,7 @@ class OffsetFile {
   OffsetFile& operator=(const OffsetFile&) = delete;
 
   const std::string& path() const { return path_; }
+  const FileIdentity& identity() const { return identity_; }
   std::int64_t size() const { return identity_.size; }  ///< bytes
 
   /// Fills `out` from `offset` on. Thread-safe. Throws Failure if the file ends too early, cannot

@@ -21,6 +21,14 @@ OpenDataset::OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_ha
       file_(std::move(file)),
       path_(std::move(path)) {}
 
+OpenDataset::OpenDataset(std::string file, std::string path, const FileIdentity& identity)
+    : dataset_(-1, H5Dclose),
+      file_(std::move(file)),
+      path_(std::move(path)),
+      data_file_(file_),
+      identity_(identity),
+      may_close_(true) {}
+
 OpenDataset::~OpenDataset() {
   LibraryCall call;
   if (may_close_) idle_datasets().forget(this);

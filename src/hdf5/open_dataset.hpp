@@ -16,6 +16,8 @@ class OpenDataset {
   /// Takes over an open dataset. `file` and `path` are as the user named them.
   OpenDataset(Hdf5Handle dataset, std::shared_ptr<Hdf5Handle> file_handle, std::string file,
               std::string path);
+  /// A dataset that is opened at its first use. `identity` is that of `file`, which holds it.
+  OpenDataset(std::string file, std::string path, const FileIdentity& identity);
   ~OpenDataset();
   OpenDataset(const OpenDataset&) = delete;
   OpenDataset& operator=(const OpenDataset&) = delete;

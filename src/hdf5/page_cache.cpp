@@ -10,10 +10,12 @@ namespace vae_dist::hdf5 {
 namespace {
 
 constexpr std::int64_t kAhead = std::int64_t{64} << 20, kStep = std::int64_t{8} << 20;
+constexpr std::size_t kMostFiles = 1024;
 
 }  // namespace
 
 PageCache::PageCache(const std::vector<std::string>& files) {
+  if (files.size() > kMostFiles) return;
   for (const std::string& file : files) {
     struct stat status{};
     if (::stat(file.c_str(), &status) != 0) continue;

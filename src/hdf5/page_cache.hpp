@@ -11,7 +11,7 @@ namespace vae_dist::hdf5 {
 class PageCache {
  public:
   /// Takes the files that will be read from beginning to end, in about this order. Skips files that
-  /// cannot be opened. No file stays open.
+  /// cannot be opened. No file stays open. Of very many files, which are small, none is read ahead.
   explicit PageCache(const std::vector<std::string>& files);
 
   /// Reports that `share` of all bytes has been read. The system then starts to read the bytes that

@@ -56,9 +56,17 @@ StoredRows::StoredRows(Hdf5Dataset dataset, std::vector<std::size_t> row_axes)
                                        kLineBytes / static_cast<std::int64_t>(number().bytes)))};
     reads_by_offset_ = dataset_.storage() == StorageKind::contiguous && axes_.lead();
     for (const StoredSegment& segment : dataset_.segments())
-      offset_files_.push_back(std::make_unique<OffsetFile>(segment.file));
+      offset_files_.push_back(std::make_shared<const OffsetFile>(segment.file));
   }
 }
+
+StoredRows::StoredRows(const StoredRows& like, const std::shared_ptr<const OffsetFile>& twin)
+    : dataset_(like.dataset_.in_twin(twin->path(), twin->identity())),
+      axes_(like.axes_),
+      offset_files_(like.offset_files_.size(), twin),
+      row_bytes_(like.row_bytes_),
+      blocks_(like.blocks_),
+      reads_by_offset_(true) {}
 
 void StoredRows::read(std::int64_t first, std::int64_t count, std::span<std::byte> out,
                       DecodeBuffers& buffers) const {

@@ -35,6 +35,10 @@ class StoredRows {
   /// plain numbers, or if neither ChunkDecoder nor the installed library can undo a filter.
   explicit StoredRows(Hdf5Dataset dataset, std::vector<std::size_t> row_axes = {0});
 
+  /// The same rows of another file; see Hdf5Dataset::in_twin(). Requires reads_single_rows() of
+  /// `like`.
+  StoredRows(const StoredRows& like, const std::shared_ptr<const OffsetFile>& twin);
+
   const Hdf5Dataset& dataset() const { return dataset_; }
   const StoredNumber& number() const { return *dataset_.number(); }
   const RowAxes& axes() const { return axes_; }
@@ -82,7 +86,7 @@ class StoredRows {
 
   Hdf5Dataset dataset_;
   RowAxes axes_;
-  std::vector<std::unique_ptr<OffsetFile>>
+  std::vector<std::shared_ptr<const OffsetFile>>
       offset_files_;  ///< one per segment of the dataset, if values are read by offset
   std::unique_ptr<DecodeCounts> counts_ = std::make_unique<DecodeCounts>();
   std::vector<std::int64_t> chunk_strides_;

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "comm/agreement.hpp"
+#include "config/expand_paths.hpp"
 #include "hdf5/file.hpp"
 #include "input/open_data.hpp"
 
@@ -60,10 +61,11 @@ Chosen find_source(const TrainedModel& trained, const DataChoice& choice) {
 // Returns a missing file of the source, or an empty string if all exist.
 std::string missing_file(const config::SourceConfig& source) {
   std::error_code error;
-  const auto found =
-      std::find_if(source.file.begin(), source.file.end(),
-                   [&](const std::string& file) { return !std::filesystem::exists(file, error); });
-  return found == source.file.end() ? "" : *found;
+  const std::vector<std::string> files = config::listed_files(source.file);
+  const auto found = std::find_if(files.begin(), files.end(), [&](const std::string& file) {
+    return !std::filesystem::exists(file, error);
+  });
+  return found == files.end() ? "" : *found;
 }
 
 // Throws BadInput if the run's own data are no longer where they were.

@@ -50,7 +50,7 @@ data::Binarize binarize(config::Binarize wanted) {
 
 data::SampleSource image_source(const config::Config& config, const config::SourceConfig& source) {
   data::SampleSource out;
-  out.files = source.file;
+  out.files = config::listed_files(source.file);
   out.datasets = source.dataset;
   out.layout = source.layout;
   out.scale = source.scale;
@@ -73,7 +73,7 @@ auto as_bad_input(const std::string& key, const config::SourceConfig& source, Ac
   try {
     return action();
   } catch (const base::Error& error) {
-    const std::filesystem::path file = source.file.front();
+    const std::filesystem::path file = config::matching_files(source.file.front()).front();
     const bool absent = !std::filesystem::exists(file);
     throw base::BadInput(base::text(
         key, ": ", error.what(),
@@ -295,18 +295,25 @@ std::string find_normalisation(const config::Config& config, const data::SampleD
     if (transforms.size() != 1 && static_cast<std::int64_t>(transforms.size()) != channels)
       throw base::BadInput(base::text("data.transform has ", transforms.size(), " entries, but ",
                                       training.description(), " has ", channels, " channels"));
-    const std::size_t of_encoder = config.data.encoder_transform.size();
-    if (of_encoder > 1 && static_cast<std::int64_t>(of_encoder) != channels)
-      throw base::BadInput(base::text("data.encoder_transform has ", of_encoder, " entries, but ",
+    const std::size_t entries = config.data.encoder_transform.size();
+    if (entries > 1 && static_cast<std::int64_t>(entries) != channels)
+      throw base::BadInput(base::text("data.encoder_transform has ", entries, " entries, but ",
                                       training.description(), " has ", channels, " channels"));
   });
-  const data::ChannelStatistics statistics =
-      data::channel_statistics(training, transforms, all_ranks, threads);
-  if (const std::string flat = data::constant_channels(statistics);
-      !flat.empty() && all_ranks.rank() == 0)
-    log::warn(base::text(training.rows().where(), ": ", flat));
-  data::Normalisation out =
-      data::normalisation_of(statistics, transforms, normalise_by(config.data.normalize));
+  const data::NormaliseBy by = normalise_by(config.data.normalize);
+  const std::vector<std::string>& of_encoder = config.data.encoder_transform;
+  data::Normalisation out = data::Normalisation::only(transforms, channels);
+  // Data that are not in memory are not read from end to end where nothing is to be learned from
+  // that but a warning.
+  if (training.in_memory() || by != data::NormaliseBy::nothing ||
+      !data::take_all_numbers(transforms) || !data::take_all_numbers(of_encoder)) {
+    const data::ChannelStatistics statistics =
+        data::channel_statistics(training, transforms, all_ranks, threads, of_encoder);
+    if (const std::string flat = data::constant_channels(statistics);
+        !flat.empty() && all_ranks.rank() == 0)
+      log::warn(base::text(training.rows().where(), ": ", flat));
+    out = data::normalisation_of(statistics, transforms, by);
+  }
   out.arrays = training.stored_arrays();
   return out.text();
 }

@@ -8,14 +8,29 @@
 
 #include "base/list_of_ten.hpp"
 #include "base/text.hpp"
+#include "config/expand_paths.hpp"
 
 namespace vae_dist::run {
 
 namespace {
 
-// Resolves links, so that the same file always has the same path.
+// Resolves links, so that the same file always has the same path; of very many files only those of
+// their folders, as asking for each of them takes its time.
 std::vector<std::string> real_paths(const std::vector<std::string>& files) {
   std::vector<std::string> out;
+  if (files.size() > config::kMostKeptNames) {
+    std::map<std::string, std::string> folders;
+    for (const std::string& file : files) {
+      const std::size_t name = file.rfind('/') + 1;
+      const auto [folder, is_new] = folders.try_emplace(file.substr(0, name));
+      std::error_code error;
+      if (is_new)
+        folder->second =
+            std::filesystem::weakly_canonical(name > 0 ? folder->first : ".", error).string();
+      out.push_back(base::text(folder->second, "/", file.substr(name)));
+    }
+    return out;
+  }
   for (const std::string& file : files) {
     std::error_code error;
     const std::filesystem::path real = std::filesystem::weakly_canonical(file, error);
@@ -93,10 +108,14 @@ void warn_of_overlap(const config::SourceConfig& train, const config::SourceConf
 
 }  // namespace
 
-std::vector<std::string> source_warnings(const config::DataConfig& data) {
+std::vector<std::string> source_warnings(config::DataConfig data) {
   std::vector<std::string> warnings;
   warn_of_repeats(data.train, "data.train", warnings);
   warn_of_repeats(data.validation, "data.validation", warnings);
+  // A pattern of very many files stands for them only where they are compared.
+  if (!data.validation.file.empty())
+    for (config::SourceConfig* source : {&data.train, &data.validation})
+      source->file = config::listed_files(source->file);
   warn_of_overlap(data.train, data.validation, warnings);
   return warnings;
 }

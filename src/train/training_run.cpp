@@ -81,9 +81,12 @@ run::LockRun lock_for(const run::JobIdentity& job, const comm::MpiWorld& world,
 // has the data of its checkpoint. Records them in the state for the next checkpoints. A collective.
 void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
                           const run::ProgramBuild& program, comm::CpuCommunicator& all_ranks) {
-  const std::string fingerprint = run.data.train.fingerprint(),
-                    arithmetic = run::arithmetic_text(run.device, setup.config.train.precision);
+  const std::string arithmetic = run::arithmetic_text(run.device, setup.config.train.precision);
+  std::string fingerprint;
   comm::agree(all_ranks, [&] {
+    // A run that goes on keeps its kind of fingerprint.
+    fingerprint = setup.resumed ? run.data.train.fingerprint_like(setup.state.dataset_fingerprint)
+                                : run.data.train.fingerprint();
     if (setup.resumed && setup.state.dataset_fingerprint != fingerprint)
       throw base::BadInput(
           base::text("data.train is not the dataset that this run was started with (fingerprint ",

@@ -13,7 +13,6 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 class ImageDatasetTest : public ImageFileTest {
@@ -370,6 +369,82 @@ TEST_F(ImageDatasetTest, TheFingerprintIsThatOfTheImages) {
   EXPECT_NE(open(path("changed.h5")).fingerprint(), fingerprint);
   EXPECT_NE(open(make_images("shorter.h5", {19, 3, 4})).fingerprint(), fingerprint);
   EXPECT_NE(open(make_images("turned.h5", {20, 4, 3})).fingerprint(), fingerprint);
+}
+
+TEST_F(ImageDatasetTest, TheFingerprintOfSeveralFilesIsThatOfNamesShapesAndAttributes) {
+  const auto make = [&](const std::string& name, std::uint8_t change, const std::string& unit) {
+    std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path(name));
+    std::vector<std::uint8_t> bytes = varied_bytes(120);
+    bytes[7] ^= change;
+    hdf5::Hdf5Dataset made = file.create_dataset("imgs", {.shape = {10, 3, 4}});
+    made.write_rows(0, 10, bytes);
+    if (!unit.empty()) made.set_attribute("unit", unit);
+    file.close();
+    return path(name);
+  };
+  const auto fingerprint = [](const std::vector<std::string>& files,
+                              std::vector<std::int64_t> rows = {}) {
+    SampleSource source;
+    source.files = files;
+    source.rows = std::move(rows);
+    return SampleDataset::open(source).fingerprint();
+  };
+  const std::string first = make("a/part_1.h5", 0, ""), second = make("a/part_2.h5", 0, "");
+  const std::string of_both = fingerprint({first, second});
+  EXPECT_THAT(of_both, StartsWith("names-"));
+  EXPECT_EQ(of_both.size(), 22u);
+  EXPECT_EQ(fingerprint({make("b/part_1.h5", 0, ""), make("b/part_2.h5", 1, "")}), of_both)
+      << "the folder and the values do not count";
+  EXPECT_NE(fingerprint({second, first}), of_both);
+  EXPECT_NE(fingerprint({first, make("a/part_3.h5", 0, "")}), of_both);
+  EXPECT_NE(fingerprint({first, second}, {0, 19}), of_both);
+  std::filesystem::create_directories(path("d"));
+  EXPECT_NE(fingerprint({make("c/part_1.h5", 0, ""), make("c/part_2.h5", 0, "m")}), of_both);
+  EXPECT_NE(
+      fingerprint({make_images("d/part_1.h5", {9, 3, 4}), make_images("d/part_2.h5", {11, 3, 4})}),
+      of_both);
+
+  // A run that began when values were looked at is compared by them.
+  hdf5::Hdf5File joined = hdf5::Hdf5File::create(path("joined.h5"));
+  hdf5::Hdf5Dataset all = joined.create_dataset("imgs", {.shape = {20, 3, 4}});
+  for (const std::int64_t begin : {0, 10}) all.write_rows(begin, 10, varied_bytes(120));
+  joined.close();
+  SampleSource source;
+  source.files = {first, second};
+  const SampleDataset both = SampleDataset::open(source);
+  const std::string of_values = open(path("joined.h5")).fingerprint();
+  EXPECT_EQ(both.fingerprint_like(of_values), of_values);
+  EXPECT_EQ(both.fingerprint_like(of_both), of_both);
+}
+
+// Of the two files the first is read by HDF5, the second one by its known places.
+TEST_F(ImageDatasetTest, AFileThatDiffersInItsValuesAloneIsReadWithoutHdf5) {
+  const auto make = [&](const std::string& name, const std::vector<std::int64_t>& shape,
+                        std::uint8_t value) {
+    hdf5::Hdf5File file = hdf5::Hdf5File::create(path(name));
+    file.create_dataset("imgs", {.shape = shape})
+        .write_rows(0, shape[0],
+                    std::vector<std::uint8_t>(static_cast<std::size_t>(shape[0] * 12), value));
+    file.close();
+    return path(name);
+  };
+  SampleSource source;
+  source.files = {make("one.h5", {10, 3, 4}, 1), make("two.h5", {10, 3, 4}, 200),
+                  make("longer.h5", {11, 3, 4}, 77)};
+  const SampleDataset dataset = SampleDataset::open(source);
+  EXPECT_FALSE(dataset.rows().opened(0).is_twin());
+  EXPECT_TRUE(dataset.rows().opened(1).is_twin());
+  EXPECT_FALSE(dataset.rows().opened(2).is_twin());
+  ASSERT_EQ(dataset.size(), 31);
+  EXPECT_EQ(image_of(dataset, 9), std::vector<std::uint8_t>(12, 1));
+  EXPECT_EQ(image_of(dataset, 10), std::vector<std::uint8_t>(12, 200));
+  EXPECT_EQ(image_of(dataset, 30), std::vector<std::uint8_t>(12, 77));
+  // What only HDF5 can tell is asked when it is needed.
+  std::vector<std::byte> window(4);
+  arrays::RowBuffers buffers;
+  dataset.rows().read_window(12, {{1, 1}, {2, 2}}, window, buffers);
+  EXPECT_EQ(window, std::vector<std::byte>(4, std::byte{200}));
 }
 
 TEST_F(ImageDatasetTest, DescribesItselfInOneLine) {

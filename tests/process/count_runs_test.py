@@ -1,5 +1,6 @@
 """Counts are learned as they are stored, while the encoder sees their logarithms."""
 import json
+import re
 import sys
 import unittest
 
@@ -71,6 +72,15 @@ class CountRuns(runs.RunFolder):
             done = self.train("refused", *self.COMMON, "objective.likelihood=poisson", *overrides, check=False)
             self.assertEqual(done.returncode, 2)
             self.assertIn(words, done.stderr)
+
+    def test_values_without_an_encoder_transform_are_refused_at_the_start(self):
+        """The logarithm of a count of 0 would be infinite in what the encoder sees; the row is that of the file."""
+        for overrides in ([], ["data.cache=stream"]):
+            done = self.train("refused", *self.COMMON, "objective.likelihood=poisson", "data.encoder_transform=log", *overrides, np=2, check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            row = re.search(r"cells\.h5ad.*: row (\d+) holds a value that data\.encoder_transform cannot be applied to: choose another one \(log1p takes", done.stderr)
+            self.assertTrue(row, done.stderr)
+            self.assertEqual(self.counts[int(row[1])].min(), 0)
 
 
 if __name__ == "__main__":
