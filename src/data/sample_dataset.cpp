@@ -8,6 +8,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "arrays/fuel_split.hpp"
 #include "arrays/names_fingerprint.hpp"
 #include "arrays/value_scale.hpp"
 #include "base/error.hpp"
@@ -18,7 +19,6 @@
 #include "base/utf8.hpp"
 #include "comm/agreement.hpp"
 #include "comm/node_memory.hpp"
-#include "data/fuel_split.hpp"
 #include "data/random_crop.hpp"
 #include "data/section_memory.hpp"
 #include "hdf5/copy_box.hpp"
@@ -46,7 +46,7 @@ std::vector<std::int64_t> spread_indices(std::int64_t total, std::int64_t count)
 
 std::vector<arrays::RowRange> chosen_ranges(const SampleSource& source,
                                             const arrays::DecodedRows& rows) {
-  if (source.split) return fuel_split(rows, *source.split);
+  if (source.split) return arrays::fuel_split(rows, *source.split);
   if (source.rows.empty()) return {{0, rows.rows()}};
   if (source.rows[0] < 0 || source.rows[1] > rows.rows() || source.rows[0] >= source.rows[1])
     throw base::BadInput(base::text(rows.where(), " has ", rows.rows(), " rows; rows [",

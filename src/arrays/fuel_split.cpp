@@ -1,16 +1,16 @@
-#include "data/fuel_split.hpp"
+#include "arrays/fuel_split.hpp"
 
 #include <algorithm>
 #include <set>
 
 #include "base/error.hpp"
 
-namespace vae_dist::data {
+namespace vae_dist::arrays {
 namespace {
 
 // Merges consecutive rows into ranges.
-std::vector<arrays::RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
-  std::vector<arrays::RowRange> out;
+std::vector<RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
+  std::vector<RowRange> out;
   for (const std::int64_t row : rows) {
     if (!out.empty() && out.back().last == row) {
       ++out.back().last;
@@ -23,9 +23,8 @@ std::vector<arrays::RowRange> as_ranges(const std::vector<std::int64_t>& rows) {
 
 }  // namespace
 
-std::vector<arrays::RowRange> fuel_split(const arrays::DecodedRows& rows,
-                                         const std::string& split) {
-  std::vector<arrays::RowRange> out;
+std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split) {
+  std::vector<RowRange> out;
   std::int64_t first = 0;
   for (std::size_t i = 0; i < rows.opened_files(); ++i) {
     const hdf5::Hdf5Dataset& images = rows.stored(i).dataset();
@@ -37,9 +36,9 @@ std::vector<arrays::RowRange> fuel_split(const arrays::DecodedRows& rows,
       names.insert(entry.split);
       if (entry.split != split) continue;
       found = true;
-      for (const arrays::RowRange& range :
-           entry.indices.empty() ? std::vector<arrays::RowRange>{{entry.start, entry.stop}}
-                                 : as_ranges(entry.indices)) {
+      for (const RowRange& range : entry.indices.empty()
+                                       ? std::vector<RowRange>{{entry.start, entry.stop}}
+                                       : as_ranges(entry.indices)) {
         if (range.first < 0 || range.last > count || range.first > range.last)
           throw base::BadInput(base::text(images.where(), ": its split '", split, "' has rows ",
                                           range.first, " to ", range.last,
@@ -60,4 +59,4 @@ std::vector<arrays::RowRange> fuel_split(const arrays::DecodedRows& rows,
   return out;
 }
 
-}  // namespace vae_dist::data
+}  // namespace vae_dist::arrays

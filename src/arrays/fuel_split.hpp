@@ -6,10 +6,10 @@
 
 #include "arrays/decoded_rows.hpp"
 
-namespace vae_dist::data {
+namespace vae_dist::arrays {
 
 /// Returns the rows of a split, over all files in turn. Throws BadInput, listing the existing
 /// splits, if a file has no such attribute or its images have no such split.
-std::vector<arrays::RowRange> fuel_split(const arrays::DecodedRows& rows, const std::string& split);
+std::vector<RowRange> fuel_split(const DecodedRows& rows, const std::string& split);
 
-}  // namespace vae_dist::data
+}  // namespace vae_dist::arrays
