@@ -32,10 +32,14 @@ std::vector<at::Tensor> gradients_of(const at::Tensor& scalar,
                                /*create_graph=*/false, /*allow_unused=*/true);
 }
 
-// Pairs of a block. Some ten tensors of this many numbers are alive at once, which should stay in
-// the cache of a CPU; a GPU wants more work at once.
-std::int64_t pairs_at_once(const at::Tensor& rows) {
-  return std::int64_t{1} << (rows.is_cpu() ? 17 : 24);
+// Returns how many samples a block has against all others. Some ten matrices of a number for each
+// pair are alive at once, which should stay in the cache of a CPU. What makes numbers of each
+// dimension too has loops of its own there, which want large blocks; on a GPU it makes them all.
+std::int64_t samples_at_once(const SumOverPairs& pairs, const at::Tensor& rows) {
+  const std::int64_t per_sample =
+      rows.size(0) * (pairs.per_dimension && !rows.is_cpu() ? rows.size(1) : 1);
+  const int bits = !rows.is_cpu() ? 24 : pairs.per_dimension ? 20 : 17;
+  return (std::int64_t{1} << bits) / per_sample;
 }
 
 at::Tensor inner_product(const at::Tensor& a, const at::Tensor& b) { return (a * b).sum(); }
@@ -162,11 +166,8 @@ void Objective::add_pairs(const std::vector<at::Tensor>& rows, std::int64_t firs
     const auto* const pairs = of_kind<SumOverPairs>(regulariser);
     if (!pairs) continue;
     const auto terms = static_cast<std::int64_t>(regulariser.terms.size());
-    const std::int64_t at_once = std::clamp<std::int64_t>(
-        pairs_at_once(rows.front()) /
-            (rows.front().size(0) *
-             (pairs->per_dimension && !rows.front().is_cpu() ? latent_values_ : 1)),
-        1, count);
+    const std::int64_t at_once =
+        std::clamp<std::int64_t>(samples_at_once(*pairs, rows.front()), 1, count);
     for (std::int64_t done = 0; done < count; done += at_once) {
       const at::AutoGradMode with_gradients(true);
       const std::vector<at::Tensor> leaves = leaves_of(rows);
