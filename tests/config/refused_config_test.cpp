@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/text.hpp"
 #include "config_text.hpp"
 
 namespace vae_dist::config {
@@ -291,6 +292,14 @@ TEST(RefusedConfig, ObjectivesWithoutAMeaning) {
       HasSubstr("leave objective.beta at constant 1"));
   EXPECT_THAT(complaint_of("objective: {reduction: sum, importance_samples: 5, free_bits: 0.1}\n"),
               HasSubstr("set objective.free_bits to 0"));
+  for (const char* name : {"tc", "dip", "factor"})
+    EXPECT_THAT(complaint_of("", {"model.name=autoencoder",
+                                  base::text("objective.regularisers=[{name: ", name, "}]")}),
+                HasSubstr(base::text("has ", name,
+                                     ", which needs a posterior, but autoencoder encodes each "
+                                     "sample as a point")));
+  EXPECT_THAT(complaint_of("", {"objective.regularisers=[{name: tc, steps: 10}]"}),
+              HasSubstr("its schedule is linear"));
 }
 
 TEST(RefusedConfig, KeysThatContradictEachOther) {

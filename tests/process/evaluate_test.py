@@ -114,6 +114,41 @@ class LatentStatistics(Models):
         self.assertIn("--latent-statistics", refused.stderr)
 
 
+class TotalCorrelation(Models):
+    """Against the posteriors of all training rows, which numpy computes from what `embed` writes."""
+
+    def test_it_is_that_of_the_mean_of_all_posteriors_at_any_number_of_ranks(self):
+        written = {}
+        for np in (1, 2, 4):
+            self.evaluate("vae", *ROWS, "--coverage", "0", "--total-correlation", np=np)
+            written[np] = (self.folder / "figures.json").read_bytes()
+        self.assertEqual(len(set(written.values())), 1)
+        parts = json.loads(written[1])["aggregate_posterior"]
+        codes = self.datasets("embed", "--checkpoint", "runs/vae", "--split", "train")
+        mu, log_var = codes["mu"].astype(float), codes["log_var"].astype(float)
+        self.assertEqual((parts["rows"], parts["codes"]), (len(mu), len(mu)))
+        # Other draws of the same posteriors: the means over codes differ by their standard errors.
+        z = mu + numpy.exp(log_var / 2) * numpy.random.default_rng(1).standard_normal(mu.shape)
+        log_q = -0.5 * ((z[:, None] - mu) ** 2 / numpy.exp(log_var) + log_var + math.log(2 * math.pi))
+        whole, dimensions = numpy.log(numpy.exp(log_q.sum(2)).mean(1)), numpy.log(numpy.exp(log_q).mean(1)).sum(1)
+        own, prior = log_q.sum(2).diagonal(), -0.5 * (z**2 + math.log(2 * math.pi)).sum(1)
+        for name, values in (("total_correlation", whole - dimensions), ("mutual_information", own - whole), ("dimension_wise_kl", dimensions - prior)):
+            self.assertLess(abs(parts[name] - values.mean()), 8 * values.std() / math.sqrt(len(values)) + 1e-3, name)
+        self.assertGreater(parts["mutual_information"], 0.01)
+
+    def test_it_is_told_if_asked_for_or_if_the_objective_has_it(self):
+        figures, printed = self.evaluate("vae", "--coverage", "0")
+        self.assertNotIn("aggregate_posterior", figures)
+        self.assertNotIn("total correlation", printed)
+        self.train("told", BLOCKS, "train.steps=3", "objective.regularisers=[{name: tc, weight: 2}]")
+        figures, printed = self.evaluate("told", "--coverage", "0")
+        self.assertIn("aggregate_posterior", figures)
+        self.assertRegex(printed, r"total correlation +-?[\d.e-]+ nats, against the posteriors of \d+ training rows\n")
+        refused = self.program("evaluate", "--checkpoint", "runs/points", "--total-correlation")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--total-correlation needs a variational model", refused.stderr)
+
+
 class Evaluate(Models):
     def test_any_number_of_ranks_writes_the_same_bytes(self):
         written = {}

@@ -17,7 +17,7 @@ OBJECTIVES = {
     "dip": ["objective.reduction=sum", "objective.variance=optimal", "objective.free_bits=0.1", "objective.regularisers=[{name: dip, weight: 5}]"],
 }
 ALL = ["objective.reduction=sum", "objective.variance=optimal", "objective.free_bits=0.1",
-       "objective.regularisers=[{name: mmd, weight: 5}, {name: dip}, {name: tc, schedule: linear, steps: 10}]"]
+       "objective.regularisers=[{name: mmd, weight: 5}, {name: dip}, {name: tc, schedule: linear, steps: 10}, {name: factor, weight: 4, width: 30, learning_rate: 0.01}]"]
 
 
 class WholeBatchRuns(RunFolder):
@@ -50,7 +50,7 @@ class WholeBatchRuns(RunFolder):
             self.reproduce("moved", ALL, np=np, steps=steps)
         self.assert_same_bits("moved", "all")
         terms = self.steps("all")[STEPS]
-        for term in ("mmd", "dip", "dip_diagonal", "tc", "tc_index_code", "tc_dimension_wise", "squared_error"):
+        for term in ("mmd", "dip", "dip_diagonal", "tc", "tc_index_code", "tc_dimension_wise", "squared_error", "factor", "factor_critic"):
             self.assertIn(term, terms)
 
     def test_it_can_fail_each_replica_for_itself_is_another_objective(self):
