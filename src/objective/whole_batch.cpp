@@ -32,10 +32,13 @@ std::vector<at::Tensor> gradients_of(const at::Tensor& scalar,
                                /*create_graph=*/false, /*allow_unused=*/true);
 }
 
-// Pairs of a block. Some ten tensors of this many numbers are alive at once, which should stay in
-// the cache of a CPU; a GPU wants more work at once.
-std::int64_t pairs_at_once(const at::Tensor& rows) {
-  return std::int64_t{1} << (rows.is_cpu() ? 17 : 24);
+// How many rows of samples are compared with all G at once. Some ten tensors of rows * G numbers
+// are alive then, which should stay in the cache of a CPU; but each block adds to the slopes of all
+// G * L numbers, which must not cost more than its pairs. A GPU wants more work at once.
+std::int64_t rows_at_once(const at::Tensor& rows, bool per_dimension) {
+  const std::int64_t samples = rows.size(0), latent = rows.size(1);
+  if (rows.is_cpu()) return std::max((std::int64_t{1} << 17) / samples, latent);
+  return (std::int64_t{1} << 24) / (samples * (per_dimension ? latent : 1));
 }
 
 at::Tensor inner_product(const at::Tensor& a, const at::Tensor& b) { return (a * b).sum(); }
@@ -161,11 +164,8 @@ void Objective::add_pairs(const std::vector<at::Tensor>& rows, std::int64_t firs
     const auto* const pairs = of_kind<SumOverPairs>(regulariser);
     if (!pairs) continue;
     const auto terms = static_cast<std::int64_t>(regulariser.terms.size());
-    const std::int64_t at_once = std::clamp<std::int64_t>(
-        pairs_at_once(rows.front()) /
-            (rows.front().size(0) *
-             (pairs->per_dimension && !rows.front().is_cpu() ? latent_values_ : 1)),
-        1, count);
+    const std::int64_t at_once =
+        std::clamp<std::int64_t>(rows_at_once(rows.front(), pairs->per_dimension), 1, count);
     for (std::int64_t done = 0; done < count; done += at_once) {
       const at::AutoGradMode with_gradients(true);
       const std::vector<at::Tensor> leaves = leaves_of(rows);
