@@ -8,10 +8,11 @@
 //   imq   sum over s in {0.1, 0.2, 0.5, 1, 2, 5, 10} of C / (C + |a - b|^2), C = 2 L sigma^2 s
 //   rbf   exp(-|a - b|^2 / (2 L sigma^2))
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <array>
 
+#include "kernels/inverse_multiquadric.hpp"
 #include "objective/regulariser.hpp"
 
 namespace vae_dist::objective {
@@ -26,7 +27,7 @@ struct MmdSettings {
   double sigma = 1;
 };
 
-constexpr std::array kImqScales = {0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0};
+constexpr kernels::KernelWidths kImqScales = {0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0};
 
 // |a_i - b_j|^2: [A, B]. Through a matrix product, which costs a small part of the differences.
 // What cancels is small against the kernel's width.
@@ -35,23 +36,48 @@ at::Tensor squared_distances(const at::Tensor& a, const at::Tensor& b) {
       .clamp_min(0);
 }
 
-at::Tensor kernel_of(const MmdSettings& own, const at::Tensor& a, const at::Tensor& b) {
-  const double width = 2 * static_cast<double>(a.size(1)) * own.sigma * own.sigma;
-  const at::Tensor distances = squared_distances(a, b);
-  if (own.kernel == MmdKernel::rbf) return (distances / -width).exp();
+struct FusedImq : torch::autograd::Function<FusedImq> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& distances,
+                            const kernels::KernelWidths& widths) {
+    const kernels::KernelValues out = kernels::inverse_multiquadrics(distances, widths);
+    ctx->save_for_backward({out.slopes});
+    return out.values;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list gradients) {
+    return {gradients[0] * ctx->get_saved_variables()[0], at::Tensor()};
+  }
+};
+
+at::Tensor inverse_multiquadrics(const at::Tensor& distances, double width) {
+  kernels::KernelWidths widths = kImqScales;
+  for (double& each : widths) each *= width;
+  if (kernels::has_inverse_multiquadric_kernel(distances))
+    return FusedImq::apply(distances, widths);
   at::Tensor sum;
-  for (const double scale : kImqScales) {
-    const at::Tensor part = (distances / (width * scale) + 1).reciprocal();
+  for (const double each : widths) {
+    const at::Tensor part = (distances / each + 1).reciprocal();
     sum = sum.defined() ? sum + part : part;
   }
   return sum;
 }
 
+at::Tensor kernel_of(const MmdSettings& own, const at::Tensor& a, const at::Tensor& b) {
+  const double width = 2 * static_cast<double>(a.size(1)) * own.sigma * own.sigma;
+  const at::Tensor distances = squared_distances(a, b);
+  return own.kernel == MmdKernel::rbf ? (distances / -width).exp()
+                                      : inverse_multiquadrics(distances, width);
+}
+
 at::Tensor mmd_part(const MmdSettings& own, const LatentRows& all, std::int64_t first,
                     std::int64_t count) {
   const LatentRows block = all.narrow(first, count);
+  // Nothing trains the draws of the prior.
+  const at::Tensor prior = all.prior.detach();
   const auto n = static_cast<double>(all.z.size(0));
-  at::Tensor same = kernel_of(own, block.z, all.z) + kernel_of(own, block.prior, all.prior);
+  at::Tensor same =
+      kernel_of(own, block.z, all.z) + kernel_of(own, prior.narrow(0, first, count), prior);
   double pairs = n * n;
   if (own.estimator == MmdEstimator::unbiased) {
     // Without the pairs of a sample with itself. The distance of equal codes has no gradient.
@@ -60,7 +86,7 @@ at::Tensor mmd_part(const MmdSettings& own, const LatentRows& all, std::int64_t 
     same = same * others;
     pairs = std::max(1.0, n * (n - 1));
   }
-  return (same.sum() / pairs - kernel_of(own, block.z, all.prior).sum() * (2 / (n * n))).view(1);
+  return (same.sum() / pairs - kernel_of(own, block.z, prior).sum() * (2 / (n * n))).view(1);
 }
 
 const RegisteredRegulariser kMmd(

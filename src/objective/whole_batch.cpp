@@ -32,14 +32,13 @@ std::vector<at::Tensor> gradients_of(const at::Tensor& scalar,
                                /*create_graph=*/false, /*allow_unused=*/true);
 }
 
-// Returns how many samples a block has against all others. Some ten matrices of a number for each
-// pair are alive at once, which should stay in the cache of a CPU. What makes numbers of each
-// dimension too has loops of its own there, which want large blocks; on a GPU it makes them all.
-std::int64_t samples_at_once(const SumOverPairs& pairs, const at::Tensor& rows) {
-  const std::int64_t per_sample =
-      rows.size(0) * (pairs.per_dimension && !rows.is_cpu() ? rows.size(1) : 1);
-  const int bits = !rows.is_cpu() ? 24 : pairs.per_dimension ? 20 : 17;
-  return (std::int64_t{1} << bits) / per_sample;
+// How many rows of samples are compared with all G at once. Some ten tensors of rows * G numbers
+// are alive then, which should stay in the cache of a CPU; but each block adds to the slopes of all
+// G * L numbers, which must not cost more than its pairs. A GPU wants more work at once.
+std::int64_t rows_at_once(const at::Tensor& rows, bool per_dimension) {
+  const std::int64_t samples = rows.size(0), latent = rows.size(1);
+  if (rows.is_cpu()) return std::max((std::int64_t{1} << 17) / samples, latent);
+  return (std::int64_t{1} << 24) / (samples * (per_dimension ? latent : 1));
 }
 
 at::Tensor inner_product(const at::Tensor& a, const at::Tensor& b) { return (a * b).sum(); }
@@ -167,7 +166,7 @@ void Objective::add_pairs(const std::vector<at::Tensor>& rows, std::int64_t firs
     if (!pairs) continue;
     const auto terms = static_cast<std::int64_t>(regulariser.terms.size());
     const std::int64_t at_once =
-        std::clamp<std::int64_t>(samples_at_once(*pairs, rows.front()), 1, count);
+        std::clamp<std::int64_t>(rows_at_once(rows.front(), pairs->per_dimension), 1, count);
     for (std::int64_t done = 0; done < count; done += at_once) {
       const at::AutoGradMode with_gradients(true);
       const std::vector<at::Tensor> leaves = leaves_of(rows);

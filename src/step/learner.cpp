@@ -278,7 +278,12 @@ void Learner::run_blank_batch() {
     explicit Evaluating(model::LatentModel& of) : model(of) { model.eval(); }
     ~Evaluating() { model.train(); }
   } const evaluating(*model_);
-  objective_.terms(*model_, blank, {}, options_.batch_replicas);
+  // A step never compares all samples of a batch with each other at once, which takes G * G
+  // numbers.
+  if (whole_batch_)
+    objective_.forward(*model_, blank, /*decode=*/true);
+  else
+    objective_.terms(*model_, blank, {}, options_.batch_replicas);
 }
 
 void Learner::record_steps(std::unique_ptr<device::WorkRecorder> recorder, bool capture) {

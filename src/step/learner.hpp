@@ -90,8 +90,8 @@ class Learner {
     if (captured_) captured_->end_capture();
   }
 
-  /// Computes the loss of a batch of zeros, as large as those of a step, with the model in
-  /// evaluation mode. Leaves no trace in the model: for what layers tell of their shapes.
+  /// Runs a batch of zeros, as large as those of a step, through the model in evaluation mode.
+  /// Leaves no trace in the model: for what layers tell of their shapes.
   void run_blank_batch();
 
   /// The number of first steps that take longer than later ones: they choose algorithms, connect
