@@ -54,8 +54,7 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
     samples = inference::chosen_rows(options.rows, data.images.size());
     if (options.latent_statistics)
       inference::require_encoder(trained, "take statistics of (--latent-statistics)");
-    if (options.total_correlation &&
-        trained.model->latent_kind() != base::LatentKind::posterior)
+    if (options.total_correlation && trained.model->latent_kind() != base::LatentKind::posterior)
       throw base::BadInput("--total-correlation needs a variational model: " +
                            trained.origin.string() + " has no posterior");
     resolved = inference::objective_of(trained);
@@ -73,16 +72,18 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
     result.latent_statistics =
         evaluate::latent_statistics(*trained.model, data.images, samples, how.format, how.block,
                                     trained.config.model.latent_dim, *all_ranks);
-  const bool regularised = std::any_of(
-      resolved.options.regularisers.begin(), resolved.options.regularisers.end(),
-      [](const auto& each) { return each.estimates_total_correlation; });
-  if (options.total_correlation || regularised) try {
+  const bool regularised =
+      std::any_of(resolved.options.regularisers.begin(), resolved.options.regularisers.end(),
+                  [](const auto& each) { return each.estimates_total_correlation; });
+  if (options.total_correlation || regularised) {
+    try {
       result.aggregate = aggregate_parts(trained, how, world, *all_ranks);
     } catch (const comm::AgreedError& error) {
       if (options.total_correlation) throw;
       if (world.rank() == 0)
         log::warn(base::text("no total correlation against the training rows: ", error.what()));
     }
+  }
   const bool show_channels = options.channels || evaluate::has_telling_channels(how.format);
   if (show_channels || !options.json.empty())
     result.channel_figures =

@@ -93,23 +93,31 @@ VAE_DIST_INLINED void exponential_loop(T* values, std::int64_t count, T log_scal
   for (std::int64_t j = 0; j < count; ++j) values[j] = factor * exponential(values[j] + log_scale);
 }
 
-// NOLINTBEGIN(bugprone-macro-parentheses, readability-non-const-parameter): the argument is a type
-#define VAE_DIST_FOR_TYPE(T)                                                                       \
-  VAE_DIST_VERSIONS(add_densities,                                                                 \
-                    (const Dimension<T>& at, T z, T shift, std::int64_t begin, std::int64_t end,   \
-                     T* joint, double* sum),                                                       \
-                    (at, z, shift, begin, end, joint, sum), density_loop<T>)                       \
-  VAE_DIST_VERSIONS(add_slopes,                                                                    \
-                    (const Dimension<T>& at, T z, T log_scale, T factor, const T* of_joint,        \
-                     std::int64_t begin, std::int64_t end, T* of_mu, T* of_log_var, double* of_z), \
-                    (at, z, log_scale, factor, of_joint, begin, end, of_mu, of_log_var, of_z),     \
-                    slope_loop<T>)                                                                 \
-  VAE_DIST_VERSIONS(exponentiate, (T * values, std::int64_t count, T log_scale, T factor),         \
-                    (values, count, log_scale, factor), exponential_loop<T>)
-VAE_DIST_FOR_TYPE(float)
-VAE_DIST_FOR_TYPE(double)
-#undef VAE_DIST_FOR_TYPE
-// NOLINTEND(bugprone-macro-parentheses, readability-non-const-parameter)
+VAE_DIST_VERSIONS(add_densities,
+                  (const Dimension<float>& at, float z, float shift, std::int64_t begin,
+                   std::int64_t end, float* joint, double* sum),
+                  (at, z, shift, begin, end, joint, sum), density_loop<float>)
+VAE_DIST_VERSIONS(add_slopes,
+                  (const Dimension<float>& at, float z, float log_scale, float factor,
+                   const float* of_joint, std::int64_t begin, std::int64_t end, float* of_mu,
+                   float* of_log_var, double* of_z),
+                  (at, z, log_scale, factor, of_joint, begin, end, of_mu, of_log_var, of_z),
+                  slope_loop<float>)
+VAE_DIST_VERSIONS(exponentiate, (float* values, std::int64_t count, float log_scale, float factor),
+                  (values, count, log_scale, factor), exponential_loop<float>)
+VAE_DIST_VERSIONS(add_densities,
+                  (const Dimension<double>& at, double z, double shift, std::int64_t begin,
+                   std::int64_t end, double* joint, double* sum),
+                  (at, z, shift, begin, end, joint, sum), density_loop<double>)
+VAE_DIST_VERSIONS(add_slopes,
+                  (const Dimension<double>& at, double z, double log_scale, double factor,
+                   const double* of_joint, std::int64_t begin, std::int64_t end, double* of_mu,
+                   double* of_log_var, double* of_z),
+                  (at, z, log_scale, factor, of_joint, begin, end, of_mu, of_log_var, of_z),
+                  slope_loop<double>)
+VAE_DIST_VERSIONS(exponentiate,
+                  (double* values, std::int64_t count, double log_scale, double factor),
+                  (values, count, log_scale, factor), exponential_loop<double>)
 
 // The posteriors with a dimension's samples side by side.
 struct ByDimension {

@@ -207,7 +207,6 @@ VAE_DIST_INLINED void dot(const DotBlock<Unit>& block) {
   }
 }
 
-// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are attributes and names
 #define VAE_DIST_LOOPS(Name, Unit, Target, Lanes, Vectors, ...)                 \
   template <int R, int V>                                                       \
   Target void gather_##Name(const GatherBlock<Unit>& block) {                   \
@@ -234,7 +233,6 @@ VAE_DIST_INLINED void dot(const DotBlock<Unit>& block) {
       {dot_##Name<1>, dot_##Name<2>, dot_##Name<3>, dot_##Name<4>}};
 #define VAE_DIST_OF_ROWS(Name, V) \
   {Name<1, V>, Name<2, V>, Name<3, V>, Name<4, V>, Name<5, V>, Name<6, V>, Name<7, V>, Name<8, V>}
-// NOLINTEND(bugprone-macro-parentheses)
 
 // The most rows with one vector, with two, three and four, beside which registers are left.
 VAE_DIST_LOOPS(Baseline, float, , 4, 2, 6, 6, 4, 3)

@@ -68,7 +68,6 @@ VAE_DIST_INLINED void store_all(const float* from, int64_t width, int64_t rows, 
   }
 }
 
-// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are types and names
 #define VAE_DIST_JOIN(Name, Stored, Unit)                                                \
   VAE_DIST_VERSIONS(                                                                     \
       join_rows_##Name,                                                                  \
@@ -77,7 +76,6 @@ VAE_DIST_INLINED void store_all(const float* from, int64_t width, int64_t rows, 
   VAE_DIST_VERSIONS(join_within_##Name,                                                  \
                     (const Stored* from, int64_t rows, int64_t values, Unit* to),        \
                     (from, rows, values, to), join_within)
-// NOLINTEND(bugprone-macro-parentheses)
 VAE_DIST_JOIN(floats, float, float)
 VAE_DIST_JOIN(wide, BFloat16, float)
 VAE_DIST_JOIN(pairs, BFloat16, Pair)
@@ -93,7 +91,6 @@ VAE_DIST_VERSIONS(store_rounded,
 
 }  // namespace
 
-// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are types and names
 #define VAE_DIST_JOINS(Name, Stored, Unit)                                              \
   template <>                                                                           \
   void join_rows(const Rows<Stored>& rows, int64_t used, int64_t width, int64_t stride, \
@@ -104,7 +101,6 @@ VAE_DIST_VERSIONS(store_rounded,
   void join_neighbours(const Stored* from, int64_t rows, int64_t values, Unit* to) {    \
     join_within_##Name(from, rows, values, to);                                         \
   }
-// NOLINTEND(bugprone-macro-parentheses)
 VAE_DIST_JOINS(floats, float, float)
 VAE_DIST_JOINS(wide, BFloat16, float)
 VAE_DIST_JOINS(pairs, BFloat16, Pair)

@@ -33,11 +33,9 @@ VAE_DIST_INLINED void multiply_and_add(std::int64_t times, T* sum) {
 // A width for each kind of vector. Twelve sums leave two of the sixteen registers of AVX2 for the
 // factors; processors with narrow vectors and four units need more.
 constexpr int kFewSums = 12, kManySums = 24;
-// NOLINTBEGIN(bugprone-macro-parentheses): the arguments are a type and names
 #define VAE_DIST_LOOP(name, T, bytes, sums)                           \
   VAE_DIST_VERSIONS(name, (std::int64_t times, T* sum), (times, sum), \
                     (multiply_and_add<T, bytes, sums>))
-// NOLINTEND(bugprone-macro-parentheses)
 VAE_DIST_LOOP(floats_16, float, 16, kFewSums)
 VAE_DIST_LOOP(floats_16_many, float, 16, kManySums)
 VAE_DIST_LOOP(floats_32, float, 32, kFewSums)
