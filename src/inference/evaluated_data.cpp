@@ -196,9 +196,9 @@ step::ResolvedObjective objective_of(const TrainedModel& trained) {
   bool needs_samples = config::kld_weight_rule(trained.config.objective) ==
                        config::KldWeightRule::batch_over_dataset;
   for (const auto& entry : trained.config.objective.regularisers.entries())
-    needs_samples = needs_samples || base::Registry<base::Regulariser>::all()
-                                         .at(entry.item->name)
-                                         .reads_training_samples;
+    needs_samples =
+        needs_samples ||
+        base::Registry<base::Regulariser>::all().at(entry.item->name).reads_training_samples;
   return step::resolve_objective(trained.config, needs_samples ? training_samples(trained) : 1,
                                  trained.shape);
 }
