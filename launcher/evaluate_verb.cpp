@@ -29,13 +29,16 @@ struct EvaluateOptions {
 
 // Against the posteriors of the run's own training rows, whatever is evaluated.
 evaluate::AggregateParts aggregate_parts(const inference::TrainedModel& trained,
-                                         const evaluate::EvaluationOptions& how,
-                                         const comm::MpiWorld& world,
+                                         const step::ResolvedObjective& objective,
+                                         c10::Device device, const comm::MpiWorld& world,
                                          comm::CpuCommunicator& all_ranks) {
   inference::DataChoice training;
   training.split = "train";
   const inference::SharedData data =
       inference::open_shared_data(trained, training, world, all_ranks);
+  // The training rows may be stored in another way than those that are evaluated.
+  const evaluate::EvaluationOptions how = inference::evaluation_options(
+      trained.config, objective, data.images, {0, data.images.size()}, trained.state.step, device);
   return evaluate::aggregate_parts(*trained.model, data.images, how.format, how.block, how.seed,
                                    all_ranks);
 }
@@ -77,7 +80,7 @@ base::ExitCode evaluate_checkpoint(const EvaluateOptions& options, const comm::M
                   [](const auto& each) { return each.estimates_total_correlation; });
   if (options.total_correlation || regularised) {
     try {
-      result.aggregate = aggregate_parts(trained, how, world, *all_ranks);
+      result.aggregate = aggregate_parts(trained, resolved, device, world, *all_ranks);
     } catch (const comm::AgreedError& error) {
       if (options.total_correlation) throw;
       if (world.rank() == 0)

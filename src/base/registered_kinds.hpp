@@ -90,7 +90,7 @@ struct Regulariser : Item {
   bool needs_posterior = false;  ///< it reads log_var, so a point latent is refused
   /// Whether its weight is that of a bound in nats, so that under `reduction: mean` a variational
   /// model multiplies it by M_N, as it does the KL. Otherwise the weight stays as it is written.
-  bool in_nats = true;
+  bool in_nats = false;
   /// It estimates the total correlation of the code, which evaluations then show against the
   /// posteriors of all training rows.
   bool estimates_total_correlation = false;

@@ -91,7 +91,7 @@ std::optional<Contradiction> in_schedules(const ObjectiveConfig& objective) {
 }
 
 std::optional<Contradiction> in_regularisers(const Config& config) {
-  if (latent_kind(config.model) == base::LatentKind::posterior) return std::nullopt;
+  if (latent_kind(config.model) != base::LatentKind::point) return std::nullopt;
   for (const base::ItemList::Entry& entry : config.objective.regularisers.entries())
     if (base::Registry<base::Regulariser>::all().at(entry.item->name).needs_posterior)
       return Contradiction{{"objective.regularisers", "model.name"},

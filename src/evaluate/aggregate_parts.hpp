@@ -20,9 +20,9 @@ struct AggregateParts {
   std::int64_t codes = 0;        ///< drawn from rows at equal distances
 };
 
-/// training: all rows that q(z) is taken over. The model must have a posterior. The same bits at any
-/// number of ranks. Costs codes * rows * L exponentials, and memory for the posteriors of all rows.
-/// A collective over `all_ranks`.
+/// training: all rows that q(z) is taken over; `format` and `block` are theirs. The model must have
+/// a posterior. The same bits at any number of ranks. Costs codes * rows * L exponentials, and
+/// memory for the posteriors of all rows. A collective over `all_ranks`.
 AggregateParts aggregate_parts(model::LatentModel& model, const data::SampleDataset& training,
                                const data::InputFormat& format, std::int64_t block,
                                std::uint64_t seed, comm::CpuCommunicator& all_ranks);

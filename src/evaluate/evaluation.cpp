@@ -60,14 +60,6 @@ struct Sums {
   }
 };
 
-std::vector<std::string> terms_of(const objective::Objective& objective) {
-  std::vector<std::string> out;
-  for (const objective::Regulariser& each : objective.options().regularisers)
-    if (!each.critic())
-      for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
-  return out;
-}
-
 std::vector<double> column_sums(const at::Tensor& rows) {
   const at::Tensor sums = rows.to(at::kCPU, at::kDouble).sum(0);
   return {sums.const_data_ptr<double>(), sums.const_data_ptr<double>() + sums.numel()};
@@ -89,7 +81,7 @@ class BlockEvaluator {
              model_.latent_kind() == base::LatentKind::posterior
                  ? static_cast<std::size_t>(model_.latent_values())
                  : 0,
-             terms_of(objective_).size());
+             objective::evaluated_terms(objective_.options().regularisers).size());
     if (model_.latent_kind() == base::LatentKind::none) {
       from_the_prior(batch, out);
     } else {
@@ -206,12 +198,12 @@ double validation_loss(const objective::Objective& objective, const objective::S
     for (const Evaluation::LogP& estimate : result.log_p)
       if (estimate.draws == draws) return -estimate.nats;
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
+  const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats, weights.ramps};
   // A point latent has no KL.
   at::Tensor loss = scalar(result.reconstruction);
   if (result.active_units) {
     const objective::MeanKl kl{scalar(result.kld_nats),
                                at::tensor(result.kld_per_dimension, at::kDouble)};
-    const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats, weights.ramps};
     loss =
         objective.loss_of(scalar(result.reconstruction), objective.charged(kl, on_host), on_host);
   }
@@ -227,7 +219,7 @@ double validation_loss(const objective::Objective& objective, const objective::S
       of_terms.push_back(result.regularisers.at(next++).second);
     values.push_back(at::tensor(of_terms, at::kDouble));
   }
-  return objective.regularised(loss, values, weights).item<double>();
+  return objective.regularised(loss, values, on_host).item<double>();
 }
 
 // Returns the bits to add to a density of 256-level values on [low, high] for their probability.
@@ -262,7 +254,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   Sums total(
       counts.size(),
       kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0,
-      terms_of(objective).size());
+      objective::evaluated_terms(objective.options().regularisers).size());
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
@@ -298,7 +290,9 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   out.loss = total.loss / n;
   if (kind != base::LatentKind::none)
     for (std::size_t i = 0; i < total.regularisers.size(); ++i)
-      out.regularisers.emplace_back(terms_of(objective)[i], total.regularisers[i] / n);
+      out.regularisers.emplace_back(
+          objective::evaluated_terms(objective.options().regularisers)[i].name,
+          total.regularisers[i] / n);
   if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, out);
   // From here on the likelihoods are those of the file's values.
   const double log_jacobian = total.log_jacobian / n;

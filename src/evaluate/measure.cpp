@@ -54,9 +54,9 @@ std::vector<std::string> measure_names(base::LatentKind kind,
   for (const std::int64_t count : draws) out.push_back(log_p_name(count));
   if (!draws.empty()) out.emplace_back("effective_samples");
   if (kind != base::LatentKind::none)
-    for (const objective::Regulariser& each : objective.regularisers)
-      if (!each.critic())
-        for (const objective::RegulariserTerm& term : each.terms) out.push_back(term.name);
+    for (const objective::RegulariserTerm& term :
+         objective::evaluated_terms(objective.regularisers))
+      out.push_back(term.name);
   return out;
 }
 

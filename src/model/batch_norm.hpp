@@ -37,8 +37,8 @@ class BatchNormImpl : public torch::nn::Module, public BeginsAsConstructed {
   void set_sum_over_ranks(SumOverRanks sum) { sum_over_ranks_ = std::move(sum); }
   const SumOverRanks& sum_over_ranks() const { return sum_over_ranks_; }
 
-  /// With false, batch_mean and batch_var keep what the first forward wrote while the same batch
-  /// runs again.
+  /// With false, a forward leaves batch_mean and batch_var as they are: another one of the same
+  /// batch writes them.
   void report_statistics(bool wanted) { reports_ = wanted; }
   void report(const at::Tensor& mean, const at::Tensor& variance);
 

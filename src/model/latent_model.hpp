@@ -95,17 +95,15 @@ class LatentModel : public torch::nn::Module {
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
 };
 
-/// While this object lives, forwards repeat a batch whose statistics have already been reported (a
-/// computation that needs two passes over a batch does this). Batch norm then uses the statistics
-/// of the batch but reports none.
-class RepeatedForward {
+/// While this object lives, forwards report no statistics: another forward of the same batch does
+/// (a computation that needs two passes over a batch has this). Batch norm still uses the
+/// statistics of the batch.
+class SilentForward {
  public:
-  explicit RepeatedForward(const LatentModel& model) : layers_(model.batch_norms()) {
-    report(false);
-  }
-  ~RepeatedForward() { report(true); }
-  RepeatedForward(const RepeatedForward&) = delete;
-  RepeatedForward& operator=(const RepeatedForward&) = delete;
+  explicit SilentForward(const LatentModel& model) : layers_(model.batch_norms()) { report(false); }
+  ~SilentForward() { report(true); }
+  SilentForward(const SilentForward&) = delete;
+  SilentForward& operator=(const SilentForward&) = delete;
 
  private:
   void report(bool wanted) {

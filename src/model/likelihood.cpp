@@ -70,7 +70,10 @@ at::Tensor Likelihood::error_means(const Decoded& decoded, const Sample& sample)
 }
 
 at::Tensor Likelihood::negative_log_of_means(const at::Tensor&, bool) const {
-  throw std::logic_error("this likelihood does not follow the error of a batch");
+  throw std::logic_error(
+      "the likelihood says that it follows the error of a batch, but has no "
+      "negative_log_of_means(): "
+      "give it one, or set objective.scope to replica");
 }
 
 at::Tensor sum_of_observed(const at::Tensor& of_values, const Sample& sample) {

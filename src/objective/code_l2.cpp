@@ -14,9 +14,7 @@ at::Tensor code_l2(const model::Posterior& posterior, const at::Tensor&) {
 }
 
 const RegisteredRegulariser kCodeL2(
-    {{.name = "code_l2", .help = "half the squared norm of the code (Ghosh et al. 2020)"},
-     /*needs_posterior=*/false,
-     /*in_nats=*/false},
+    {{.name = "code_l2", .help = "half the squared norm of the code (Ghosh et al. 2020)"}},
     [](const RegulariserRequest&) { return MeanOverSamples(code_l2); });
 
 }  // namespace

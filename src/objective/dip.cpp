@@ -59,7 +59,8 @@ const RegisteredRegulariser kDip(
                  "in the paper")
             .at_least(0);
       })},
-     /*needs_posterior=*/true},
+     /*needs_posterior=*/true,
+     /*in_nats=*/true},
     [](const RegulariserRequest& wanted) {
       const auto& own = wanted.settings<DipSettings>();
       const double usual = wanted.weight * (own.kind == DipKind::i ? 10 : 1);

@@ -80,7 +80,7 @@ at::Tensor mmd_part(const MmdSettings& own, const LatentRows& all, std::int64_t 
       kernel_of(own, block.z, all.z) + kernel_of(own, prior.narrow(0, first, count), prior);
   double pairs = n * n;
   if (own.estimator == MmdEstimator::unbiased) {
-    // Without the pairs of a sample with itself. The distance of equal codes has no gradient.
+    // Without the pairs of a sample with itself, which are constants and have no gradient.
     at::Tensor others = at::ones_like(same, same.options().requires_grad(false));
     others.diagonal(first).zero_();
     same = same * others;
@@ -101,7 +101,9 @@ const RegisteredRegulariser kMmd(
                     "unbiased: without the pairs of a sample with itself (U-statistic); biased: "
                     "with them (V-statistic)");
         keys.key("sigma", own.sigma, "the kernel's width is 2 * latent values * sigma^2").above(0);
-      })}},
+      })},
+     /*needs_posterior=*/false,
+     /*in_nats=*/true},
     [](const RegulariserRequest& wanted) {
       SumOverPairs out;
       out.part = [own = wanted.settings<MmdSettings>()](const LatentRows& all, std::int64_t first,

@@ -136,8 +136,9 @@ class Objective {
 
   /// Returns the terms of a batch. What looks at the whole batch has the value of the whole, and
   /// the batch's share of its gradient.
-  LossTerms terms(model::LatentModel& model, const Forward& forward, const model::Sample& sample,
-                  const StepWeights& weights, const WholeBatch& whole) const;
+  LossTerms terms(model::LatentModel& model, const Forward& forward, const BatchShare& share,
+                  const model::Sample& sample, const StepWeights& weights,
+                  const WholeBatch& whole) const;
 
   /// Returns the loss's unweighted penalty for the latent code, a scalar: the KL, the KL with free
   /// bits, or the distance of the KL to the capacity.

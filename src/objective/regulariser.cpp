@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
+
+#include "base/text.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -30,8 +33,23 @@ at::Tensor Regulariser::of(const LatentRows& rows) const {
   if (const auto* const mean = std::get_if<MeanOverSamples>(&value))
     return (*mean)(rows.posterior, rows.z).view(1);
   if (const auto* const function = std::get_if<FunctionOfMeans>(&value))
-    return function->values(function->means(rows));
-  return std::get<SumOverPairs>(value).part(rows, 0, rows.z.size(0));
+    return checked(function->values(function->means(rows)));
+  return checked(std::get<SumOverPairs>(value).part(rows, 0, rows.z.size(0)));
+}
+
+at::Tensor Regulariser::checked(at::Tensor values) const {
+  if (values.numel() != static_cast<std::int64_t>(terms.size()))
+    throw std::logic_error(base::text("the regulariser ", terms.front().name, " has ",
+                                      values.numel(), " values, but ", terms.size(),
+                                      " terms: its maker names the further ones"));
+  return values;
+}
+
+std::vector<RegulariserTerm> evaluated_terms(const std::vector<Regulariser>& regularisers) {
+  std::vector<RegulariserTerm> out;
+  for (const Regulariser& each : regularisers)
+    if (!each.critic()) out.insert(out.end(), each.terms.begin(), each.terms.end());
+  return out;
 }
 
 CriticBatch critic_batch(const at::Tensor& z, const at::Tensor& prior) {

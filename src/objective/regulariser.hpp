@@ -6,9 +6,7 @@
 //   a mean over samples      nothing but the sample (code_l2). Every batch computes its own.
 //   a function of means      means over the whole batch, of which it is a function (dip).
 //   a sum over pairs         all other samples of the whole batch (tc, mmd).
-//   a critic                 a second network, which learns beside the model from codes of the
-//   whole
-//                            batch (factor).
+//   a critic                 a second network, which learns beside the model (factor).
 //
 // The last three look at the whole batch; whole_batch.hpp says how their gradients become those of
 // the global batch at any number of ranks.
@@ -135,12 +133,16 @@ struct Regulariser {
   /// Returns its values for a batch that is the whole: [terms]. Not for a critic.
   at::Tensor of(const LatentRows& rows) const;
 
-  /// Null unless it is a critic. An evaluation has no critic, because a critic judges the codes
-  /// that it has seen in training.
+  /// Null unless it is a critic. Evaluations do not report a critic, which judges the codes that it
+  /// has seen in training.
   Critic* critic() const {
     const auto* const critic = std::get_if<std::shared_ptr<Critic>>(&value);
     return critic ? critic->get() : nullptr;
   }
+
+  /// Returns the values. Throws std::logic_error, naming the regulariser, if their number is not
+  /// that of the terms.
+  at::Tensor checked(at::Tensor values) const;
 
   bool is_mean_over_samples() const { return std::holds_alternative<MeanOverSamples>(value); }
   bool uses_prior() const;
@@ -161,5 +163,8 @@ class RegisteredRegulariser {
 /// the same name end in _2. training_samples: N.
 std::vector<Regulariser> make_regularisers(const base::ItemList& listed,
                                            std::int64_t training_samples);
+
+/// The terms that an evaluation reports: all but those of critics, in their order.
+std::vector<RegulariserTerm> evaluated_terms(const std::vector<Regulariser>& regularisers);
 
 }  // namespace vae_dist::objective

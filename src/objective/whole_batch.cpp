@@ -2,6 +2,7 @@
 #include "objective/whole_batch.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <torch/autograd.h>
 
 #include <algorithm>
@@ -87,6 +88,7 @@ Forward Objective::forward(model::LatentModel& model, const model::Sample& sampl
 }
 
 BatchShare Objective::share(const Forward& forward, const model::Sample& sample) const {
+  const at::NoTF32Guard exact;
   BatchShare out;
   const auto& [posterior, z, prior, decoded] = forward;
   if (looks_at_means()) {
@@ -125,6 +127,7 @@ WholeBatch Objective::of_means(const model::Likelihood& likelihood, const at::Te
   out.regularisers.resize(options_.regularisers.size());
   if (!looks_at_means()) return out;
 
+  const at::NoTF32Guard exact;
   const at::AutoGradMode with_gradients(true);
   const at::Tensor leaf = means.detach().requires_grad_();
   std::int64_t next = 0;
@@ -145,11 +148,14 @@ WholeBatch Objective::of_means(const model::Likelihood& likelihood, const at::Te
   for (std::size_t i = 0; i < options_.regularisers.size(); ++i) {
     const auto* const function = of_kind<FunctionOfMeans>(options_.regularisers[i]);
     if (!function) continue;
-    const at::Tensor values = function->values(take(function->count(latent_values_)));
+    const at::Tensor values =
+        options_.regularisers[i].checked(function->values(take(function->count(latent_values_))));
     out.regularisers[i] = values.detach();
     loss = loss + weighted(i, values, weights);
   }
   out.mean_gradients = gradients_of(loss, {leaf}).front();
+  // All weights may be 0, to watch a term without training on it.
+  if (!out.mean_gradients.defined()) out.mean_gradients = at::zeros_like(leaf);
   out.loss = loss.detach();
   if (out.reconstruction.defined()) out.reconstruction = out.reconstruction.detach();
   return out;
@@ -159,6 +165,8 @@ void Objective::add_pairs(const std::vector<at::Tensor>& rows, std::int64_t firs
                           std::int64_t count, const StepWeights& weights,
                           const std::vector<at::Tensor>& gradients,
                           const at::Tensor& values) const {
+  // Rounded to TF32, what cancels in a distance would be of the size of a kernel's width.
+  const at::NoTF32Guard exact;
   std::int64_t next = 0;
   for (std::size_t i = 0; i < options_.regularisers.size(); ++i) {
     const Regulariser& regulariser = options_.regularisers[i];
@@ -170,8 +178,8 @@ void Objective::add_pairs(const std::vector<at::Tensor>& rows, std::int64_t firs
     for (std::int64_t done = 0; done < count; done += at_once) {
       const at::AutoGradMode with_gradients(true);
       const std::vector<at::Tensor> leaves = leaves_of(rows);
-      const at::Tensor part =
-          pairs->part(rows_of(leaves), first + done, std::min(at_once, count - done));
+      const at::Tensor part = regulariser.checked(
+          pairs->part(rows_of(leaves), first + done, std::min(at_once, count - done)));
       const std::vector<at::Tensor> slopes = gradients_of(weighted(i, part, weights), leaves);
       const at::NoGradGuard no_grad;
       for (std::size_t field = 0; field < slopes.size(); ++field)
@@ -196,7 +204,7 @@ void Objective::add_pair_values(const at::Tensor& values, const StepWeights& wei
   }
 }
 
-LossTerms Objective::terms(model::LatentModel& model, const Forward& forward,
+LossTerms Objective::terms(model::LatentModel& model, const Forward& forward, const BatchShare& own,
                            const model::Sample& sample, const StepWeights& weights,
                            const WholeBatch& whole) const {
   const auto& [posterior, z, prior, decoded] = forward;
@@ -204,7 +212,8 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward,
   LossTerms out;
   out.reconstruction = by_means ? whole.reconstruction : reduced(model, decoded, sample);
   if (model.likelihood().traits().follows_error)
-    out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
+    out.extra_terms = {by_means ? own.means.detach()[2]
+                                : model::Likelihood::squared_error(decoded, sample).detach()};
 
   // What is a sum over samples.
   at::Tensor loss = by_means ? at::zeros({}, sample.x.options()) : out.reconstruction;
@@ -225,7 +234,6 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward,
   }
 
   // The value of W, with the slope of this batch's share of it.
-  const BatchShare own = share(forward, sample);
   at::Tensor slope = at::zeros({}, sample.x.options());
   if (own.means.defined()) slope = slope + inner_product(whole.mean_gradients, own.means);
   for (std::size_t field = 0; field < whole.row_gradients.size(); ++field)

@@ -88,7 +88,7 @@ void GradientReducer::batch_forwarded() {
   if (!in_last_batch()) return;
   // The statistics are complete before backward begins, so they are sent first.
   if (statistics_tree_) statistics_tree_->fold(0, statistics_.numel());
-  start_exchange(statistics_, comm::Wire::exact, "statistics");
+  if (statistics_.numel() > 0) start_exchange(statistics_, comm::Wire::exact, "statistics");
 }
 
 void GradientReducer::batch_done() {
@@ -102,6 +102,7 @@ void GradientReducer::batch_done() {
 void GradientReducer::start_exchange(const at::Tensor& sum, comm::Wire wire,
                                      const std::string& what) {
   sequence_.push_back({what, sum.nbytes()});
+  if (issued_) issued_->push_back({options_.label + ": " + what, sum.nbytes()});
   if (exchange_) exchange_->start(sum, wire, what);
 }
 

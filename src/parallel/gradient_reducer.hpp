@@ -46,6 +46,7 @@ struct ReducerOptions {
   bool reproducible = false;  ///< sum this rank's batches as a tree too, not one after the other
   comm::Wire wire =
       comm::Wire::exact;  ///< the format of sent gradients; statistics are always sent exactly
+  std::string label = "gradients";      ///< in what record_in() records
   std::optional<bool> buckets_at_once;  ///< move gradients into the arena a bucket at a time, not
                                         ///< one by one; empty: on a GPU only
 };
@@ -84,6 +85,10 @@ class GradientReducer {
   /// The collectives that this rank has started since begin_step(), in order. They must be the same
   /// in every step before a step may be captured. With one rank: those that it would have started.
   const std::vector<base::ProgressWords::Collective>& sequence() const { return sequence_; }
+
+  /// From now on also appends each collective to `issued`, which several reducers may share and
+  /// which outlives this use: so the order among them is known too.
+  void record_in(std::vector<base::ProgressWords::Collective>* issued) { issued_ = issued; }
 
   /// Same as BucketExchange::leave_marks().
   void leave_marks(device::ProgressMarks* marks) {
@@ -136,6 +141,7 @@ class GradientReducer {
       pending_targets_;          // backward's tensors, and their places in the arena
   std::size_t next_bucket_ = 0;  // buckets before it have been started
   std::vector<base::ProgressWords::Collective> sequence_;
+  std::vector<base::ProgressWords::Collective>* issued_ = nullptr;
 
   device::HostWaitClock host_clock_;
   device::WaitClock* clock_ = &host_clock_;

@@ -131,7 +131,10 @@ void CapturedStep::try_capture(const model::Sample& batch) {
         replica_
             ? base::text(" for a rank's last replica, preceded by launches of another CUDA graph "
                          "for the earlier replicas, of which there are ",
-                         step_.batches() - 1)
+                         step_.batches() - 1,
+                         collect_ ? "; a third one has collected what the objective reads of the "
+                                    "whole batch from each of them"
+                                  : "")
             : ""));
   } else {
     log::warn(

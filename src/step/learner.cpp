@@ -202,10 +202,13 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       log_(log) {
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
                                  reducer_options(wanted.config, wanted.plan));
-  for (std::size_t i = 1; i < parts_.size(); ++i)
+  for (std::size_t i = 1; i < parts_.size(); ++i) {
+    parallel::ReducerOptions options = reducer_options(wanted.config, wanted.plan);
+    options.label = "critic";
     parts_[i]->reduce_through(
         exchanges_.critics.empty() ? nullptr : std::move(exchanges_.critics[i - 1]),
-        at::empty({0}, statistics_.sums().options()), reducer_options(wanted.config, wanted.plan));
+        at::empty({0}, statistics_.sums().options()), options);
+  }
   if (wanted.config.distributed.batch_norm == config::BatchNorm::sync) {
     for (model::BatchNorm layer : model_->batch_norms())
       layer->set_sum_over_ranks([exchange = exchanges_.statistics.get()](at::Tensor& tensor) {
@@ -248,12 +251,14 @@ std::string Learner::describe_plan() const {
 std::uint64_t Learner::bytes_per_step() const {
   std::uint64_t bytes = 0;
   for (const auto& part : parts_) bytes += part->reducer().bytes_per_step();
+  if (whole_batch_) bytes += whole_batch_->bytes_per_step();
   return bytes;
 }
 
 base::Seconds Learner::exposed_wait() const {
   base::Seconds wait{0};
   for (const auto& part : parts_) wait += part->reducer().exposed_wait();
+  if (whole_batch_) wait += whole_batch_->exposed_wait();
   return wait;
 }
 
@@ -278,8 +283,8 @@ void Learner::run_blank_batch() {
     explicit Evaluating(model::LatentModel& of) : model(of) { model.eval(); }
     ~Evaluating() { model.train(); }
   } const evaluating(*model_);
-  // A step never compares all samples of a batch with each other at once, which takes G * G
-  // numbers.
+  // In the global scope a step compares blocks of samples with all, never all with all, which would
+  // take G * G numbers.
   if (whole_batch_)
     objective_.forward(*model_, blank, /*decode=*/true);
   else

@@ -16,11 +16,12 @@ StepValues step_values(const std::vector<double>& numbers) {
 
 namespace {
 
-// Returns the norm over all parts, because a step is taken or skipped as a whole.
-at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
-  std::vector<at::Tensor> norms;
-  for (const TrainedPart* part : parts) norms.push_back(part->parameters().gradients().norm());
-  return norms.size() == 1 ? norms[0] : at::stack(norms).norm();
+// Whether no part's gradient is infinite or NaN: a step is taken or skipped as a whole.
+at::Tensor all_finite(const std::vector<TrainedPart*>& parts, const at::Tensor& norm_of_first) {
+  at::Tensor good = at::isfinite(norm_of_first);
+  for (std::size_t i = 1; i < parts.size(); ++i)
+    good = good.logical_and(at::isfinite(parts[i]->parameters().gradients().norm()));
+  return good;
 }
 
 }  // namespace
@@ -63,7 +64,9 @@ StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learni
 }
 
 void TrainingStep::begin() {
+  issued_.clear();
   for (TrainedPart* part : parts_.trained) {
+    part->reducer().record_in(&issued_);
     part->reducer().begin_step();
     if (parallel::RoundedParameters* const rounded = part->rounded()) rounded->refresh();
   }
@@ -75,7 +78,7 @@ void TrainingStep::collect_batch(const model::Sample& batch) {
   const StepRange range("first pass");
   const at::NoGradGuard no_grad;
   const model::UseCopies in_use(parts_.model, copies_);
-  const model::RepeatedForward silent(parts_.model);
+  const model::SilentForward silent(parts_.model);
   const model::Sample sample = prepare_ ? prepare_(batch) : batch;
   const objective::Forward forward =
       parts_.objective.forward(parts_.model, sample, /*decode=*/false);
@@ -84,18 +87,21 @@ void TrainingStep::collect_batch(const model::Sample& batch) {
 
 objective::LossTerms TrainingStep::terms_of(const model::Sample& sample,
                                             const objective::StepWeights& weights) {
+  const objective::Objective& objective = parts_.objective;
   if (!parts_.whole_batch)
-    return parts_.objective.terms(parts_.model, sample, weights, options_.batch_replicas);
-  const objective::Forward forward =
-      parts_.objective.forward(parts_.model, sample, /*decode=*/true);
+    return objective.terms(parts_.model, sample, weights, options_.batch_replicas);
+  WholeBatchPass& whole = *parts_.whole_batch;
+  objective::Forward forward = objective.forward(parts_.model, sample, /*decode=*/has_first_pass());
+  const objective::BatchShare share = objective.share(forward, sample);
   if (!has_first_pass()) {
-    parts_.whole_batch->write(parts_.objective.share(forward, sample));
-    parts_.whole_batch->collected();
-    parts_.whole_batch->agree(weights);
-    parts_.whole_batch->next();
+    whole.write(share);
+    whole.collected();
+    whole.agree(weights);
+    whole.next();
+    for (auto& [what, bytes] : whole.sequence()) issued_.push_back({"objective: " + what, bytes});
+    if (!forward.decoded.output.defined()) forward.decoded = parts_.model.decode(forward.z, sample);
   }
-  return parts_.objective.terms(parts_.model, forward, sample, weights,
-                                parts_.whole_batch->of_batch());
+  return objective.terms(parts_.model, forward, share, sample, weights, whole.of_batch());
 }
 
 void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWeights& weights) {
@@ -124,8 +130,10 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   const StepRange range("optimizer");
   const at::NoGradGuard no_grad;
   const at::Tensor terms = parts_.statistics.terms();
-  const at::Tensor norm = gradient_norm(parts_.trained);
-  at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(terms.slice(0, 0, 3)).all());
+  // That of the model: a critic's gradient neither clips nor skips it.
+  const at::Tensor norm = parts_.trained.front()->parameters().gradients().norm();
+  at::Tensor good =
+      all_finite(parts_.trained, norm).logical_and(at::isfinite(terms.slice(0, 0, 3)).all());
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 
@@ -139,8 +147,8 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
     parts_.gate->begin_change();
     parts_.gate->mark_begin();
   }
+  if (factor.defined()) parts_.trained.front()->parameters().gradients().mul_(factor);
   for (TrainedPart* part : parts_.trained) {
-    if (factor.defined()) part->parameters().gradients().mul_(factor);
     if (part->own_rate())
       part->optimizer().step(*part->own_rate(), skip);
     else
@@ -156,18 +164,6 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
 
 void TrainingStep::batch_done() {
   for (TrainedPart* part : parts_.trained) part->reducer().batch_done();
-}
-
-std::vector<base::ProgressWords::Collective> TrainingStep::sequence() const {
-  std::vector<base::ProgressWords::Collective> out;
-  const auto add = [&out](const char* label, const auto& sequence) {
-    for (const auto& [what, bytes] : sequence)
-      out.push_back({std::string(label) + ": " + what, bytes});
-  };
-  // Those of a first pass run outside of recordings, and the log knows them.
-  if (parts_.whole_batch && !has_first_pass()) add("objective", parts_.whole_batch->sequence());
-  for (const TrainedPart* part : parts_.trained) add("gradients", part->reducer().sequence());
-  return out;
 }
 
 void TrainingStep::leave_marks(device::ProgressMarks* marks) {

@@ -111,9 +111,12 @@ class TrainingStep {
   std::int64_t batches() const { return options_.batches; }
   UpdateGate* gate() const { return parts_.gate; }
 
-  /// Same as in GradientReducer, for all parts, and the whole batch unless it has a first pass.
-  /// With the names of the log.
-  std::vector<base::ProgressWords::Collective> sequence() const;
+  /// The collectives of the step, in the order in which it has started them and with the names of
+  /// the log, without those of a first pass. They must be the same in every step before a step may
+  /// be captured. With one rank: those that it would have started.
+  const std::vector<base::ProgressWords::Collective>& sequence() const { return issued_; }
+
+  /// Same as in GradientReducer.
   void leave_marks(device::ProgressMarks* marks);
   bool exchanges() const { return parts_.trained.front()->reducer().exchanges(); }
 
@@ -126,6 +129,7 @@ class TrainingStep {
 
   StepParts parts_;
   StepOptions options_;
+  std::vector<base::ProgressWords::Collective> issued_;
   std::function<model::Sample(const model::Sample&)> prepare_;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies_;  // of all parts' rounded parameters
 };

@@ -41,6 +41,7 @@ void WholeBatchPass::allocate(const objective::BatchShare& share) {
 
 void WholeBatchPass::begin() {
   batch_ = 0;
+  waited_ = base::Seconds(0);
   if (!allocated_) return;
   const at::NoGradGuard no_grad;
   collected_.zero_();
@@ -84,8 +85,10 @@ void WholeBatchPass::collected() {
 
 void WholeBatchPass::sum_over_ranks(const at::Tensor& tensor, const char* what) {
   if (!exchange_) return;
+  const base::Stopwatch waiting;
   exchange_->start(tensor, comm::Wire::exact, what);
   exchange_->finish();
+  waited_ += waiting.elapsed();
 }
 
 std::vector<at::Tensor> WholeBatchPass::fields_of(const at::Tensor& flat) const {
@@ -156,6 +159,12 @@ void WholeBatchPass::next() {
     }
   }
   ++batch_;
+}
+
+std::uint64_t WholeBatchPass::bytes_per_step() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [what, of_sum] : sequence()) bytes += of_sum;
+  return bytes;
 }
 
 std::vector<base::ProgressWords::Collective> WholeBatchPass::sequence() const {

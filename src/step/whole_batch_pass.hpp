@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/progress_words.hpp"
 #include "objective/objective.hpp"
 #include "parallel/bucket_exchange.hpp"
@@ -71,7 +72,11 @@ class WholeBatchPass {
   void leave_marks(device::ProgressMarks* marks) {
     if (exchange_) exchange_->leave_marks(marks);
   }
-  bool exchanges() const { return exchange_ != nullptr; }
+
+  /// The bytes that this rank passes to sums in a step.
+  std::uint64_t bytes_per_step() const;
+  /// How long the host waited for the sums of the last step. On a GPU it does not wait.
+  base::Seconds exposed_wait() const { return waited_; }
 
  private:
   void allocate(const objective::BatchShare& share);
@@ -90,6 +95,7 @@ class WholeBatchPass {
   at::Tensor collected_;  // [K | fields * G * L]
   at::Tensor slopes_;     // [fields * G * L | values of pairs]; undefined without pairs
   std::optional<parallel::ReplicaTree> means_tree_, slopes_tree_;
+  base::Seconds waited_{0};
   std::int64_t batch_ = 0;          // that collected() or next() takes
   objective::CriticBatch critics_;  // of all samples
   objective::WholeBatch of_batch_;

@@ -48,7 +48,7 @@ TEST(Freeze, NamesWhatThereIsWhereNothingIsCalledSo) {
   }
 }
 
-TEST(RepeatedForward, GivesTheSameAndReportsNothing) {
+TEST(SilentForward, GivesTheSameAndReportsNothing) {
   const auto vae = vae_of_two_levels();
   const at::NoGradGuard no_grad;
   const at::Tensor x = at::rand({6, 1, 8, 8});
@@ -56,7 +56,7 @@ TEST(RepeatedForward, GivesTheSameAndReportsNothing) {
   const BatchNorm layer = vae->batch_norms().front();
   const at::Tensor mean = layer->batch_mean.clone(), variance = layer->batch_var.clone();
   {
-    const RepeatedForward repeated(*vae);
+    const SilentForward repeated(*vae);
     EXPECT_TRUE(vae->encode(x).mu.equal(first));
     vae->encode(3 * x);
     EXPECT_TRUE(layer->batch_mean.equal(mean));

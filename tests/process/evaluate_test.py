@@ -136,6 +136,12 @@ class TotalCorrelation(Models):
             self.assertLess(abs(parts[name] - values.mean()), 8 * values.std() / math.sqrt(len(values)) + 1e-3, name)
         self.assertGreater(parts["mutual_information"], 0.01)
 
+    def test_the_training_rows_are_read_as_they_are_stored_whatever_is_evaluated(self):
+        with h5py.File(self.folder / "shapes.h5") as file, h5py.File(self.folder / "floats.h5", "w") as other:
+            other["imgs"] = (file["imgs"][:] / 255).astype("float32")
+        found = [self.evaluate("vae", "--coverage", "0", "--total-correlation", *data)[0]["aggregate_posterior"] for data in ([], ["--data", "floats.h5"])]
+        self.assertEqual(found[0], found[1])
+
     def test_it_is_told_if_asked_for_or_if_the_objective_has_it(self):
         figures, printed = self.evaluate("vae", "--coverage", "0")
         self.assertNotIn("aggregate_posterior", figures)

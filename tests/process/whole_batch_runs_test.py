@@ -88,7 +88,7 @@ class WholeBatchRuns(RunFolder):
         self.assert_same_bits("old", "within")
 
     def test_the_configurations_that_ship_train(self):
-        for name, file, channels in (("beta_tcvae", "shapes_grey", 1), ("dip_vae", "shapes_grey", 1), ("wae", "shapes", 3)):
+        for name, file, channels in (("beta_tcvae", "shapes_grey", 1), ("factor_vae", "shapes_grey", 1), ("dip_vae", "shapes_grey", 1), ("wae", "shapes", 3)):
             with self.subTest(name):
                 if not (self.folder / f"data/{file}.h5").exists():
                     self.program("data", "make-shapes", f"data/{file}.h5", "--count", 704, "--size", 16, "--channels", channels, check=True)

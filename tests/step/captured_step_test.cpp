@@ -72,8 +72,11 @@ class Rank : public SmallRank {
     const double rate = 0.005 / static_cast<double>(number + 1),
                  kld = 0.013 * static_cast<double>(number),
                  capacity = 0.1 + 0.07 * static_cast<double>(number);
+    objective::StepWeights weights{kld, capacity};
+    for (const objective::Regulariser& each : learner().objective().options().regularisers)
+      weights.ramps.push_back(each.ramp(100 * number));
     return SmallRank::step(images.contiguous(at::MemoryFormat::ChannelsLast), number, rate,
-                           {kld, capacity});
+                           weights);
   }
 };
 
@@ -105,6 +108,19 @@ std::vector<Case> cases() {
     config.objective.regularisers.add("tc");
     config.distributed.reproducible = true;
   };
+  const auto many = [](config::Config& config) {
+    for (const char* name : {"factor", "mmd", "dip"}) {
+      base::ItemList::Entry* const entry = config.objective.regularisers.add(name);
+      for (base::Key& key : base::ItemList::keys_of(*entry)) {
+        if (key.name.ends_with("width")) *std::get<std::int64_t*>(key.slot) = 20;
+        if (key.name.ends_with("schedule")) key.choice->choose("linear");
+      }
+    }
+    config.objective.free_bits = 0.1;
+    config.distributed.reproducible = true;
+  };
+  out.push_back({"ManyTermsAndACritic", 2, 2, many, true});
+  out.push_back({"ManyTermsAndACriticOfFourReplicas", 1, 4, many, true});
   out.push_back({"WholeBatch", 2, 2, total_correlation, true});
   out.push_back({"WholeBatchOfFourReplicas", 1, 4, total_correlation, true});
   out.push_back({"WholeBatchOfTwoRanksOfTwoReplicas", 2, 4, total_correlation, true});

@@ -323,6 +323,7 @@ TEST(FirstPass, HasTheBitsOfTheSecond) {
       config::Config config = small_config(precision);
       config.model.network.name = network;
       config.objective.regularisers.add("mmd");
+      if (std::string(network) == "resnet_vae") config.train.recompute = config::Recompute::blocks;
       const auto self = comm::make_self_communicator();
       SmallRank rank(config, 2, *self);
       const objective::Objective& objective = rank.learner().objective();
@@ -331,7 +332,7 @@ TEST(FirstPass, HasTheBitsOfTheSecond) {
       objective::BatchShare first;
       {
         const at::NoGradGuard no_grad;
-        const model::RepeatedForward silent(rank.model());
+        const model::SilentForward silent(rank.model());
         first = objective.share(objective.forward(rank.model(), sample, false), sample);
       }
       const objective::BatchShare second =
@@ -460,6 +461,41 @@ TEST(Ramp, WeighsARegulariserByTheStep) {
   EXPECT_NEAR(at_all[0] - at_none[0], 3 * at_none[5], 1e-12);
   EXPECT_NEAR(at_half[0] - at_none[0], 1.5 * at_none[5], 1e-12);
   EXPECT_GT(std::abs(at_none[5]), 1e-3);
+}
+
+// A term of weight 0 is told and changes nothing.
+TEST(WeightOfZero, OnlyWatches) {
+  for (const std::int64_t replicas : {1, 4})
+    for (const char* name : {"tc", "mmd", "dip", "factor"}) {
+      SCOPED_TRACE(name);
+      config::Config config = small_config();
+      const auto self = comm::make_self_communicator();
+      SmallRank without(config, replicas, *self);
+      set(config, name, 0);
+      SmallRank with(config, replicas, *self);
+      const std::vector<double> plain = without.step(0), watched = with.step(0);
+      EXPECT_NEAR(watched[0], plain[0], 1e-14);
+      EXPECT_GT(watched.size(), plain.size());
+      EXPECT_NE(watched[5], 0);
+      expect_close(with.gradients(), without.gradients());
+    }
+}
+
+// The critic's gradient is not part of the model's norm, which clips the model alone.
+TEST(Critic, IsNotClippedWithTheModel) {
+  config::Config config = small_config();
+  config.train.gradient_clip_norm = 1e-3;
+  set(config, "factor", 0, {}, {}, {{"width", 15}, {"layers", 3}});
+  const auto self = comm::make_self_communicator();
+  SmallRank clipped(config, 2, *self);
+  config.train.gradient_clip_norm.reset();
+  SmallRank free(config, 2, *self);
+  EXPECT_EQ(clipped.step(0)[3], free.step(0)[3]) << "the norm before clipping";
+  const auto critic = [](SmallRank& rank) {
+    return rank.learner().objective().options().regularisers.at(0).critic()->network().parameters();
+  };
+  EXPECT_TRUE(same_tensors(critic(clipped), critic(free)));
+  EXPECT_LT(largest_of(clipped.gradients()), largest_of(free.gradients()));
 }
 
 // Under `mean` a weight in nats is worth as much beside the KL as under `sum`.
