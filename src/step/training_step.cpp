@@ -16,11 +16,22 @@ StepValues step_values(const std::vector<double>& numbers) {
 
 namespace {
 
+// Returns the norm over the parts that follow the learning rate of the run. A critic, which has a
+// rate of its own, is neither clipped nor skipped by the norm of the model, nor the other way
+// round.
+at::Tensor gradient_norm(const std::vector<TrainedPart*>& parts) {
+  std::vector<at::Tensor> norms;
+  for (const TrainedPart* part : parts)
+    if (!part->own_rate()) norms.push_back(part->parameters().gradients().norm());
+  return norms.size() == 1 ? norms[0] : at::stack(norms).norm();
+}
+
 // Whether no part's gradient is infinite or NaN: a step is taken or skipped as a whole.
-at::Tensor all_finite(const std::vector<TrainedPart*>& parts, const at::Tensor& norm_of_first) {
-  at::Tensor good = at::isfinite(norm_of_first);
-  for (std::size_t i = 1; i < parts.size(); ++i)
-    good = good.logical_and(at::isfinite(parts[i]->parameters().gradients().norm()));
+at::Tensor all_finite(const std::vector<TrainedPart*>& parts, const at::Tensor& norm) {
+  at::Tensor good = at::isfinite(norm);
+  for (const TrainedPart* part : parts)
+    if (part->own_rate())
+      good = good.logical_and(at::isfinite(part->parameters().gradients().norm()));
   return good;
 }
 
@@ -130,8 +141,7 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   const StepRange range("optimizer");
   const at::NoGradGuard no_grad;
   const at::Tensor terms = parts_.statistics.terms();
-  // That of the model: a critic's gradient neither clips nor skips it.
-  const at::Tensor norm = parts_.trained.front()->parameters().gradients().norm();
+  const at::Tensor norm = gradient_norm(parts_.trained);
   at::Tensor good =
       all_finite(parts_.trained, norm).logical_and(at::isfinite(terms.slice(0, 0, 3)).all());
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
@@ -147,12 +157,13 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
     parts_.gate->begin_change();
     parts_.gate->mark_begin();
   }
-  if (factor.defined()) parts_.trained.front()->parameters().gradients().mul_(factor);
   for (TrainedPart* part : parts_.trained) {
-    if (part->own_rate())
+    if (part->own_rate()) {
       part->optimizer().step(*part->own_rate(), skip);
-    else
+    } else {
+      if (factor.defined()) part->parameters().gradients().mul_(factor);
       part->optimizer().step(learning_rate, skip);
+    }
     if (WeightAverage* const average = part->average())
       average->update(part->optimizer().step_count(), skip);
   }
