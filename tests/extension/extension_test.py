@@ -86,13 +86,13 @@ class Extension(RunFolder):
     def test_a_list_of_regularisers_is_compared_on_resume(self):
         self.train("kept", "model.name=autoencoder", SPREAD, "train.steps=2")
         self.train("kept", "model.name=autoencoder", SPREAD, "train.steps=3")
-        self.assertIn("objective.regularisers: [{name: code_spread, weight: 0.01, radius: 2}, {name: code_l2, weight: 0.001}] in the run, [] now",
+        self.assertIn("objective.regularisers: [{name: code_spread, weight: 0.01, schedule: constant, radius: 2}, {name: code_l2, weight: 0.001, schedule: constant}] in the run, [] now",
                       self.refused("model.name=autoencoder", "run.name=kept", "train.steps=4"))
 
     def test_what_nobody_registered_cannot_be_written(self):
         self.assertIn("choose one of autoencoder | decoder_only | linear_vae | mlp_vae | resnet_vae | vanilla_vae", self.refused("model.name=linear_vea"))
         self.assertIn("code_l2 | code_spread", self.refused("objective.regularisers=[{name: code_spraed}]"))
-        self.assertIn("its keys are name, weight, radius", self.refused("objective.regularisers=[{name: code_spread, raduis: 2}]"))
+        self.assertIn("its keys are name, weight, schedule, steps, radius", self.refused("objective.regularisers=[{name: code_spread, raduis: 2}]"))
         self.assertIn("above 0", self.refused("objective.regularisers=[{name: code_spread, radius: 0}]"))
         self.assertIn("it applies only when model.name is linear_vae", self.refused("model.offset=false"))
         self.assertIn("objective.regularisers", self.refused("model.name=decoder_only", "objective.regularisers=[{name: code_l2}]"))
