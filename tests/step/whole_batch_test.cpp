@@ -473,7 +473,16 @@ TEST(WeightOfZero, OnlyWatches) {
       SmallRank without(config, replicas, *self);
       set(config, name, 0);
       SmallRank with(config, replicas, *self);
-      const std::vector<double> plain = without.step(0), watched = with.step(0);
+      // Some terms have random numbers of their own behind those of z.
+      const at::Tensor noise = noise_of_step(0, at::kDouble, 6);
+      const auto step = [&](SmallRank& rank) {
+        const std::int64_t columns = rank.learner().objective().noise_per_sample(1);
+        return rank.learner()
+            .step({images_of_step(0), noise.narrow(1, 0, columns).contiguous()}, kSmallLearningRate,
+                  {kSmallKldFactor, kSmallCapacity})
+            .get();
+      };
+      const std::vector<double> plain = step(without), watched = step(with);
       EXPECT_NEAR(watched[0], plain[0], 1e-14);
       EXPECT_GT(watched.size(), plain.size());
       EXPECT_NE(watched[5], 0);
