@@ -41,6 +41,22 @@ void report_values(const std::vector<at::Tensor>& regularisers, LossTerms& out) 
       for (const at::Tensor& value : values.detach().unbind()) out.extra_terms.push_back(value);
 }
 
+// Returns what critics read of a batch whose replicas, one after the other, are batches of their
+// own.
+CriticBatch critics_of_replicas(const at::Tensor& z, const at::Tensor& prior,
+                                std::int64_t replicas) {
+  const std::int64_t samples = z.size(0) / replicas;
+  std::vector<at::Tensor> codes, is_permuted, weight;
+  for (std::int64_t r = 0; r < replicas; ++r) {
+    CriticBatch part =
+        critic_batch(z.narrow(0, r * samples, samples), prior.narrow(0, r * samples, samples));
+    codes.push_back(std::move(part.z));
+    is_permuted.push_back(std::move(part.is_permuted));
+    weight.push_back(std::move(part.weight));
+  }
+  return {at::cat(codes), at::cat(is_permuted), at::cat(weight)};
+}
+
 base::Term effective_samples_term() {
   return {.name = "effective_samples",
           .title = "Effective samples",
@@ -243,25 +259,10 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
   if (model.likelihood().traits().follows_error)
     out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
   report_values(regularisers, out);
-  // Structured bindings cannot be captured by every compiler.
-  const at::Tensor codes = z, keys = prior;
-  const auto add_critics_of_replicas = [&] {
-    if (!has_critics()) return;
-    std::vector<at::Tensor> mixed, permuted, weight;
-    const std::int64_t samples = codes.size(0) / replicas;
-    for (std::int64_t r = 0; r < replicas; ++r) {
-      const CriticBatch of_replica =
-          critic_batch(codes.narrow(0, r * samples, samples), keys.narrow(0, r * samples, samples));
-      mixed.push_back(of_replica.z);
-      permuted.push_back(of_replica.is_permuted);
-      weight.push_back(of_replica.weight);
-    }
-    add_critics(codes, {at::cat(mixed), at::cat(permuted), at::cat(weight)}, weights, out);
-  };
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());
     out.loss = regularised(out.reconstruction, regularisers, weights);
-    add_critics_of_replicas();
+    if (has_critics()) add_critics(z, critics_of_replicas(z, prior, replicas), weights, out);
     return out;
   }
   out.kld = kl_divergence(posterior.mu, posterior.log_var);
@@ -277,7 +278,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
                       weights);
                 });
   out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers, weights);
-  add_critics_of_replicas();
+  if (has_critics()) add_critics(z, critics_of_replicas(z, prior, replicas), weights, out);
   return out;
 }
 

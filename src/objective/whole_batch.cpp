@@ -123,7 +123,6 @@ LatentRows Objective::rows_of(const std::vector<at::Tensor>& fields) const {
 WholeBatch Objective::of_means(const model::Likelihood& likelihood, const at::Tensor& means,
                                const StepWeights& weights) const {
   WholeBatch out;
-  const auto options = means.defined() ? means.options() : at::TensorOptions();
   out.regularisers.resize(options_.regularisers.size());
   if (!looks_at_means()) return out;
 
@@ -135,7 +134,7 @@ WholeBatch Objective::of_means(const model::Likelihood& likelihood, const at::Te
     next += count;
     return leaf.narrow(0, next - count, count);
   };
-  at::Tensor loss = at::zeros({}, options);
+  at::Tensor loss = at::zeros({}, means.options());
   if (looks_at_reconstruction()) {
     out.reconstruction = likelihood.negative_log_of_means(
         take(3), /*per_value=*/options_.reduction == Reduction::mean);

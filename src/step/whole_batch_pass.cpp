@@ -149,14 +149,11 @@ void WholeBatchPass::next() {
     keep(of_batch_.critics.weight, critics_.weight.narrow(0, first, samples));
   }
   if (slopes_.defined()) {
-    const bool fresh = of_batch_.row_gradients.empty();
-    std::size_t field = 0;
-    for (const at::Tensor& slopes : fields_of(slopes_)) {
-      if (fresh) of_batch_.row_gradients.push_back(at::empty({samples, latent_}, slopes.options()));
-      at::Tensor& own = of_batch_.row_gradients[field++];
-      own.copy_(slopes.narrow(0, first, samples));
-      own.mul_(static_cast<double>(plan_.global_batches));
-    }
+    const std::vector<at::Tensor> slopes = fields_of(slopes_);
+    of_batch_.row_gradients.resize(slopes.size());
+    for (std::size_t field = 0; field < slopes.size(); ++field)
+      keep(of_batch_.row_gradients[field],
+           slopes[field].narrow(0, first, samples) * static_cast<double>(plan_.global_batches));
   }
   ++batch_;
 }

@@ -29,15 +29,6 @@ class AggregatePartsTest : public StoredImages {
     file_ = store("images.h5", {kRows, 8, 8}, bytes);
   }
 
-  // Ranks that are threads do not share a model.
-  std::shared_ptr<model::LatentModel> copy_of_model() const {
-    const at::NoGradGuard no_grad;
-    const auto out = small_model();
-    for (const auto& entry : model_->named_parameters())
-      out->named_parameters()[entry.key()].copy_(entry.value());
-    return out;
-  }
-
   std::string file_;
   std::shared_ptr<model::LatentModel> model_ = small_model();
 };
@@ -69,7 +60,7 @@ TEST_F(AggregatePartsTest, HaveTheSameBitsAtAnyNumberOfRanks) {
   for (const int ranks : {1, 2, 4})
     comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       at::set_num_threads(1);
-      const auto model = copy_of_model();
+      const auto model = copy_of(*model_);
       const data::SampleDataset data = open(file_);
       const AggregateParts parts = aggregate_parts(*model, data, format_of(data), 7, 3, comm);
       if (ranks == 1) alone = parts;

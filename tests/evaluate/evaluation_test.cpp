@@ -29,17 +29,6 @@ class EvaluationTest : public StoredImages {
     trained_->train();
   }
 
-  // Ranks that are threads do not share a model: each has its own, as processes do.
-  std::shared_ptr<model::LatentModel> copy_of_trained() const {
-    const at::NoGradGuard no_grad;
-    const auto model = small_model();
-    for (const auto& entry : trained_->named_parameters())
-      model->named_parameters()[entry.key()].copy_(entry.value());
-    for (const auto& entry : trained_->named_buffers())
-      model->named_buffers()[entry.key()].copy_(entry.value());
-    return model;
-  }
-
   static EvaluationOptions options(const data::SampleDataset& data, std::int64_t block,
                                    std::int64_t samples, double low = 0, double high = 1) {
     EvaluationOptions out;
@@ -102,7 +91,7 @@ TEST_F(EvaluationTest, HasTheSameBitsAtAnyNumberOfRanks) {
   for (const int ranks : {1, 2, 3, 4}) {
     comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       at::set_num_threads(1);
-      const auto model = copy_of_trained();
+      const auto model = copy_of(*trained_);
       const data::SampleDataset mine = open(file_);
       const Evaluation result = evaluate(*model, objective_, mine, options(mine, 4, kImages), comm);
       EXPECT_EQ(result.loss, alone.loss) << "rank " << comm.rank() << " of " << ranks;
@@ -129,7 +118,7 @@ TEST_F(EvaluationTest, EstimatesLogPWithTheSameBitsAtAnyNumberOfRanks) {
   for (const int ranks : {2, 3, 4}) {
     comm::run_thread_ranks(ranks, [&](comm::CpuCommunicator& comm) {
       at::set_num_threads(1);
-      const auto model = copy_of_trained();
+      const auto model = copy_of(*trained_);
       const data::SampleDataset mine = open(file_);
       const Evaluation result = evaluate(*model, objective_, mine, wanted, comm);
       for (std::size_t i = 0; i < alone.log_p.size(); ++i)
@@ -148,7 +137,7 @@ TEST_F(EvaluationTest, TakesMoreRanksThanBlocks) {
       evaluate(*trained_, objective_, data, options(data, 256, kImages), *self_);
   comm::run_thread_ranks(3, [&](comm::CpuCommunicator& comm) {
     at::set_num_threads(1);
-    const auto model = copy_of_trained();
+    const auto model = copy_of(*trained_);
     const data::SampleDataset mine = open(file_);
     EXPECT_EQ(evaluate(*model, objective_, mine, options(mine, 256, kImages), comm).loss,
               alone.loss);
@@ -234,7 +223,7 @@ TEST_F(EvaluationTest, MeasuresFreeBitsAtTheFinalWeightsByDimension) {
 
 TEST_F(EvaluationTest, LeavesTheModelAsItWas) {
   const data::SampleDataset data = open(file_);
-  const auto before = copy_of_trained();
+  const auto before = copy_of(*trained_);
   evaluate(*trained_, objective_, data, options(data, 8, kImages), *self_);
   EXPECT_TRUE(trained_->is_training());
   trained_->eval();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include "model/vanilla_vae.hpp"
 #include "objective/gaussian.hpp"
@@ -19,6 +20,18 @@ inline std::shared_ptr<model::LatentModel> small_model(
   auto model = std::make_shared<model::VanillaVae>(
       options, model::make_likelihood("gaussian", {.own = gaussian, .channels = 1}));
   model->to(at::kDouble);
+  return model;
+}
+
+/// Returns a model with the same weights and statistics. Ranks that are threads do not share a
+/// model: each has its own, as processes do.
+inline std::shared_ptr<model::LatentModel> copy_of(const model::LatentModel& original) {
+  const at::NoGradGuard no_grad;
+  const auto model = small_model();
+  for (const auto& entry : original.named_parameters())
+    model->named_parameters()[entry.key()].copy_(entry.value());
+  for (const auto& entry : original.named_buffers())
+    model->named_buffers()[entry.key()].copy_(entry.value());
   return model;
 }
 
