@@ -48,7 +48,7 @@ void write_pictures(const CompareOptions& options,
   for (const report::ComparedImages& model : pictures.models) {
     if (model.reconstructions.defined())
       tensors.push_back({model.name + "/reconstructions", model.reconstructions});
-    tensors.push_back({model.name + "/samples", model.samples});
+    if (model.samples.defined()) tensors.push_back({model.name + "/samples", model.samples});
   }
   write_tensors_hdf5(options.out, tensors);
 }

@@ -39,7 +39,7 @@ base::ExitCode embed_rows(const EmbedOptions& options, const comm::MpiWorld& wor
   std::optional<hdf5::PartialFile> file;
   comm::agree(*all_ranks, [&] {
     samples = inference::chosen_rows(options.rows, data.images.size());
-    labels = evaluate::chosen_labels(data.images, options.labels);
+    labels = evaluate::chosen_labels(data.images, options.labels, *trained.model);
   });
   comm::agree_on_rank_0(*all_ranks, [&] { file.emplace(options.out); });
 
@@ -74,8 +74,9 @@ void add_embed_verb(CLI::App& app, VerbContext& context) {
                    "(default: all that have one row per image)");
   context.files
       .add_output(*verb, "--out", options->out,
-                  "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L], and the labels and factors "
-                  "of these rows under their own names")
+                  "HDF5 file (.h5) for `mu` [N, L], `log_var` [N, L] (with model.codes instead "
+                  "`codes` [N, vectors]), and the labels and factors of these rows under their own "
+                  "names")
       ->required();
   add_compute_options(*verb, options->compute);
   verb->footer(

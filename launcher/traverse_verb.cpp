@@ -28,6 +28,11 @@ evaluate::TraversalRange range_of(const TraverseOptions& options,
   evaluate::TraversalRange range;
   range.quantile = options.quantile;
   if (options.deviations) range.deviations = *options.deviations;
+  if (trained.model->codes() && (options.deviations || options.quantile))
+    throw base::BadInput(base::text("--range and --quantiles are of a latent of numbers, and ",
+                                    trained.origin.string(),
+                                    " has codes (model.codes), of which a traversal takes the most "
+                                    "frequent ones"));
   if (trained.model->latent_kind() != base::LatentKind::point) return range;
   if (options.deviations)
     throw base::BadInput(base::text("--range is in standard deviations of the prior, and ",
@@ -53,9 +58,8 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
   trained.model->to(device);
   const data::InputFormat format = input::input_format(trained.config, data, device);
   const evaluate::Traversals walks = evaluate::traverse(*trained.model, data, format, options.walk);
-  const char* unit = !walks.in_quantiles ? "standard deviations of the prior"
-                     : walks.in_nats     ? "quantiles of the aggregate posterior"
-                                         : "quantiles of the codes";
+  using Of = evaluate::Traversals::Of;
+  const bool of_codes = walks.of == Of::codes;
   if (kind == OutputKind::png) {
     report::write_traversal_grid(options.out, walks, report::showing_of(format, data),
                                  base::text(trained.config.run.name, ": traversals from row ",
@@ -63,16 +67,19 @@ void traverse_row(TraverseOptions options, const VerbContext& context) {
   } else {
     NamedTensors all =
         samples_for_file("traversals", walks.images, inference::normaliser_of(trained).get());
-    all.insert(all.end(),
-               {{"values", walks.values},
-                {"dimensions", at::tensor(walks.dimensions, at::kLong)},
-                {walks.in_nats ? "kld_nats" : "variance", at::tensor(walks.weights, at::kDouble)},
-                {"places", at::tensor(walks.positions, at::kDouble)}});
+    all.insert(all.end(), {{"values", walks.values},
+                           {"dimensions", at::tensor(walks.dimensions, at::kLong)},
+                           {walks.of == Of::posteriors ? "kld_nats"
+                            : of_codes                 ? "entropy_nats"
+                                                       : "variance",
+                            at::tensor(walks.weights, at::kDouble)},
+                           {"places", at::tensor(walks.positions, at::kDouble)}});
     write_tensors_hdf5(options.out, all);
   }
-  std::cout << walks.dimensions.size() << " of " << trained.model->latent_values()
-            << " dimensions of " << trained.origin.string() << ", in " << unit << ", are in "
-            << options.out << "\n";
+  std::cout << walks.dimensions.size() << " of "
+            << (of_codes ? trained.model->codes()->vectors() : trained.model->latent_values())
+            << (of_codes ? " vectors of " : " dimensions of ") << trained.origin.string() << ", in "
+            << evaluate::unit_of(walks) << ", are in " << options.out << "\n";
 }
 
 }  // namespace

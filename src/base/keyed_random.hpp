@@ -25,7 +25,8 @@ enum class Purpose : std::uint32_t {
   window_order = 10,
   held_out = 11,
   piece_order = 12,
-  crop = 13
+  crop = 13,
+  codes = 14
 };
 
 using PhiloxKey = std::array<std::uint32_t, 2>;

@@ -26,6 +26,17 @@ enum class Activation { leaky_relu, relu, tanh, silu };
 enum class Output { automatic, sigmoid, tanh, identity };
 enum class CancelledBias { skip, add };
 
+enum class CodesKind { continuous, vector_quantized };
+
+struct CodesConfig {
+  CodesKind kind = CodesKind::continuous;
+  std::int64_t size = 512;
+  std::int64_t groups = 1;
+  double commitment = 0.25;
+  double decay = 0.99;
+  std::optional<std::int64_t> restart_after = 100;
+};
+
 struct ModelConfig {
   base::Chosen<base::Network> network{"vanilla_vae"};
   std::int64_t latent_dim = 128;
@@ -33,9 +44,10 @@ struct ModelConfig {
   Activation activation = Activation::leaky_relu;
   Output output = Output::automatic;
   CancelledBias cancelled_bias = CancelledBias::skip;
+  CodesConfig codes;
 };
 
-/// Returns what the configured network learns about each x.
+/// Returns what the configured network learns about each x: with a codebook, always a point.
 base::LatentKind latent_kind(const ModelConfig& model);
 
 /// Returns whether the configured network has blocks that backward can compute again.

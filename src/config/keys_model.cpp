@@ -8,8 +8,12 @@ namespace vae_dist::config {
 base::LatentKind latent_kind(const ModelConfig& model) {
   const base::Network* const network =
       base::Registry<base::Network>::all().find(model.network.name);
-  return network ? network->latent
-                 : base::LatentKind::posterior;  // the reader rejects unregistered names
+  const base::LatentKind kind =
+      network ? network->latent
+              : base::LatentKind::posterior;  // the reader rejects unregistered names
+  const bool is_quantized =
+      model.codes.kind == CodesKind::vector_quantized && kind != base::LatentKind::none;
+  return is_quantized ? base::LatentKind::point : kind;
 }
 
 bool has_blocks(const ModelConfig& model) {
@@ -100,6 +104,48 @@ void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
               "running mean; add: they compute it")
       .for_older_runs("add");
   base::add_own_keys(keys, "model", "model.name", model.network);
+
+  CodesConfig& codes = model.codes;
+  base::Section section_of_codes(keys, "model.codes");
+  section_of_codes
+      .choice("kind", codes.kind, words_of(codes.kind),
+              "continuous: the latent is what model.name says; vector_quantized: its vectors are "
+              "replaced by the nearest ones of a codebook (VQ-VAE), and there is no KL")
+      .for_older_runs("continuous")
+      .counts_when("model.name has an encoder",
+                   [&model] { return latent_kind(model) != base::LatentKind::none; });
+  const auto is_quantized = [&codes] { return codes.kind == CodesKind::vector_quantized; };
+  const std::string quantized = "model.codes.kind is vector_quantized";
+  section_of_codes.key("size", codes.size, "K, the number of codes")
+      .at_least(2)
+      .at_most(1 << 20)
+      .counts_when(quantized, is_quantized);
+  section_of_codes
+      .key("groups", codes.groups,
+           "vectors into which the latent_dim values of a position are cut: a flat latent has one "
+           "position, a spatial one (model.latent) many. All use the same codes")
+      .at_least(1)
+      .at_most(1 << 20)
+      .counts_when(quantized, is_quantized);
+  section_of_codes
+      .key("commitment", codes.commitment,
+           "weight of the squared distance of the encoder's output to its codes, per latent value "
+           "(reduction mean) or per sample (sum)")
+      .at_least(0)
+      .counts_when(quantized, is_quantized);
+  section_of_codes
+      .key("decay", codes.decay,
+           "of the moving average by which a code follows the vectors nearest to it")
+      .at_least(0)
+      .below(1)
+      .counts_when(quantized, is_quantized);
+  section_of_codes
+      .key("restart_after", codes.restart_after,
+           "steps after which a code that no vector used becomes a vector of the global batch, and "
+           "at the first step; null: never")
+      .empty_is("null")
+      .at_least(1)
+      .counts_when(quantized, is_quantized);
 }
 
 void add_objective_keys(std::vector<base::Key>& keys, Config& config) {

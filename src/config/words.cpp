@@ -28,6 +28,13 @@ const base::Words<CancelledBias>& words() {
 }
 
 template <>
+const base::Words<CodesKind>& words() {
+  static const base::Words<CodesKind> all = {{"continuous", CodesKind::continuous},
+                                             {"vector_quantized", CodesKind::vector_quantized}};
+  return all;
+}
+
+template <>
 const base::Words<KldWeightRule>& words() {
   static const base::Words<KldWeightRule> all = {
       {"auto", KldWeightRule::automatic},

@@ -22,6 +22,8 @@ const base::Words<Output>& words();
 template <>
 const base::Words<CancelledBias>& words();
 template <>
+const base::Words<CodesKind>& words();
+template <>
 const base::Words<KldWeightRule>& words();
 template <>
 const base::Words<BetaSchedule>& words();

@@ -21,18 +21,20 @@ constexpr std::int64_t kAnnotationRows = 1 << 16;  // rows copied at once
 void write(hdf5::Hdf5Dataset& to, std::int64_t first, const at::Tensor& rows) {
   const at::Tensor values = rows.contiguous();
   const auto count = static_cast<std::size_t>(values.numel());
-  if (values.scalar_type() == at::kDouble) {
+  if (values.scalar_type() == at::kLong) {
+    to.write_rows(first, values.size(0), std::span(values.const_data_ptr<std::int64_t>(), count));
+  } else if (values.scalar_type() == at::kDouble) {
     to.write_rows(first, values.size(0), std::span(values.const_data_ptr<double>(), count));
   } else {
     to.write_rows(first, values.size(0), std::span(values.const_data_ptr<float>(), count));
   }
 }
 
-constexpr const char* kOwnNames[] = {"mu", "log_var"};
-
-bool is_own_name(const std::string& path) {
-  return std::any_of(std::begin(kOwnNames), std::end(kOwnNames),
-                     [&](const char* name) { return path == name; });
+std::vector<std::string> own_names(const model::LatentModel& model) {
+  std::vector<std::string> names = {"mu"};
+  if (model.latent_kind() == base::LatentKind::posterior) names.emplace_back("log_var");
+  if (model.codes()) names.emplace_back("codes");
+  return names;
 }
 
 void copy_annotation(hdf5::Hdf5File& file, const std::string& path,
@@ -53,13 +55,17 @@ void copy_annotation(hdf5::Hdf5File& file, const std::string& path,
 }  // namespace
 
 std::vector<std::string> chosen_labels(const data::SampleDataset& dataset,
-                                       const std::string& chosen) {
+                                       const std::string& chosen, const model::LatentModel& model) {
+  const std::vector<std::string> own = own_names(model);
+  const auto is_own_name = [&](const std::string& path) {
+    return std::find(own.begin(), own.end(), path) != own.end();
+  };
   std::vector<std::string> there, out;
   for (const hdf5::Hdf5Dataset& annotation : dataset.annotations())
     there.push_back(annotation.path());
   if (chosen.empty()) {
     std::copy_if(there.begin(), there.end(), std::back_inserter(out),
-                 [](const std::string& path) { return !is_own_name(path); });
+                 [&](const std::string& path) { return !is_own_name(path); });
     return out;
   }
   std::istringstream names(chosen == "none" ? "" : chosen);
@@ -88,19 +94,27 @@ std::vector<std::string> write_latents(const std::string& path, model::LatentMod
   layout.type =
       format.type == at::kDouble ? hdf5::ElementType::float64 : hdf5::ElementType::float32;
   std::optional<hdf5::Hdf5File> file;
-  std::optional<hdf5::Hdf5Dataset> mu, log_var;
-  std::vector<std::string> names = {"mu"};
+  std::optional<hdf5::Hdf5Dataset> mu, log_var, codes;
+  const model::VectorQuantizer* const quantizer = model.codes();
+  std::vector<std::string> names = own_names(model);
   if (writes) {
     file = hdf5::Hdf5File::create(path);
     mu = file->create_dataset("mu", layout);
     if (!point) log_var = file->create_dataset("log_var", layout);
+    if (quantizer) {
+      layout.shape = {samples.size(), quantizer->vectors()};
+      layout.type = hdf5::ElementType::int64;
+      codes = file->create_dataset("codes", layout);
+    }
   }
-  if (!point) names.emplace_back("log_var");
   encode_in_blocks(model, dataset, samples, format, block, all_ranks,
                    [&](const EncodedBlock& rows) {
                      if (!writes) return;
                      write(*mu, rows.first - samples.first, rows.mu);
                      if (log_var) write(*log_var, rows.first - samples.first, rows.log_var);
+                     if (codes)
+                       write(*codes, rows.first - samples.first,
+                             quantizer->codes_of(rows.mu.to(quantizer->codebook.device())).cpu());
                    });
   if (!writes) return {};
   for (const std::string& label : labels) {

@@ -51,7 +51,53 @@ std::vector<double> equally_spaced(double first, double last, std::int64_t steps
   return out;
 }
 
+// Walks by code: the vectors of whose codes least is known come first, and each takes its most
+// frequent codes in the order of their number. Unlike those of z, the distances of codes mean
+// nothing.
+Traversals walk_over_codes(model::LatentModel& model, const data::SampleDataset& dataset,
+                           const data::InputFormat& format, const TraversalOptions& options,
+                           const at::Tensor& start, const at::Tensor& condition) {
+  const model::VectorQuantizer& quantizer = *model.codes();
+  const std::int64_t count = std::min(options.examined_samples, dataset.size()),
+                     steps = std::min(options.steps, quantizer.size());
+  const at::Tensor mu =
+      encode_rows(model, dataset, {0, count}, format, kAtOnce, *comm::make_self_communicator()).mu;
+  const at::Tensor codes = quantizer.codes_of(mu.to(start.device())).cpu();  // [samples, vectors]
+  std::vector<at::Tensor> counts;
+  for (std::int64_t v = 0; v < quantizer.vectors(); ++v)
+    counts.push_back(at::bincount(codes.select(1, v), {}, quantizer.size()));
+  const at::Tensor shares = at::stack(counts).to(at::kDouble) / static_cast<double>(count),
+                   entropies = -at::xlogy(shares, shares).sum(1),
+                   order = entropies.argsort(/*stable=*/true, 0, /*descending=*/true);
+
+  Traversals out;
+  out.of = Traversals::Of::codes;
+  for (std::int64_t i = 0; i < steps; ++i) out.positions.push_back(static_cast<double>(i + 1));
+  const at::Tensor own = quantizer.codes_of(start);  // [1, vectors]
+  std::vector<at::Tensor> values, images;
+  for (std::int64_t i = 0; i < std::min(options.dimensions, quantizer.vectors()); ++i) {
+    const auto vector = order[i].item<std::int64_t>();
+    out.dimensions.push_back(vector);
+    out.weights.push_back(entropies[vector].item<double>());
+    values.push_back(
+        shares[vector].argsort(/*stable=*/true, 0, /*descending=*/true).narrow(0, 0, steps));
+    at::Tensor changed = own.repeat({steps, 1});
+    changed.select(1, vector).copy_(values.back());
+    images.push_back(decoded_images(model, quantizer.latents_of(changed), condition));
+  }
+  out.values = at::stack(values).to(at::kDouble);
+  out.images = at::stack(images);
+  return out;
+}
+
 }  // namespace
+
+std::string unit_of(const Traversals& walks) {
+  if (walks.of == Traversals::Of::codes) return "ranks of its codes by how often they occur";
+  if (!walks.in_quantiles) return "standard deviations of the prior";
+  return walks.of == Traversals::Of::posteriors ? "quantiles of the aggregate posterior"
+                                                : "quantiles of the codes";
+}
 
 at::Tensor latent_path(const at::Tensor& from, const at::Tensor& to, std::int64_t steps,
                        Path path) {
@@ -108,23 +154,24 @@ Traversals traverse(model::LatentModel& model, const data::SampleDataset& datase
                     const data::InputFormat& format, const TraversalOptions& options) {
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
+  const model::Sample row = read_batch(dataset, options.row, 1, format);
+  const at::Tensor start = model.encode(row).mu,
+                   condition = options.condition.defined() ? options.condition : row.condition;
+  if (model.codes()) return walk_over_codes(model, dataset, format, options, start, condition);
   const DimensionStatistics looked = examine_dimensions(model, dataset, format, options);
   const at::Tensor order = looked.weights.argsort(/*stable=*/true, 0, /*descending=*/true);
   const auto& quantile = options.range.quantile;
 
   Traversals out;
-  out.in_nats = model.latent_kind() == base::LatentKind::posterior;
+  if (model.latent_kind() == base::LatentKind::point) out.of = Traversals::Of::points;
   out.in_quantiles = quantile.has_value();
-  if (!out.in_nats && !quantile)
+  if (out.of == Traversals::Of::points && !quantile)
     throw std::logic_error(
         "a point latent has no prior, so its traversal needs a range in quantiles");
   out.positions =
       quantile ? equally_spaced(*quantile, 1 - *quantile, options.steps)
                : equally_spaced(-options.range.deviations, options.range.deviations, options.steps);
   const at::Tensor positions = at::tensor(out.positions, at::kDouble);
-  const model::Sample row = read_batch(dataset, options.row, 1, format);
-  const at::Tensor start = model.encode(row).mu,
-                   condition = options.condition.defined() ? options.condition : row.condition;
   std::vector<at::Tensor> values, images;
   for (std::int64_t i = 0; i < std::min(options.dimensions, model.latent_values()); ++i) {
     const auto dimension = order[i].item<std::int64_t>();

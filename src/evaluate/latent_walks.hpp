@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -66,20 +67,28 @@ struct TraversalOptions {
 TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t dimensions,
                                  std::uint64_t seed);
 
-/// Traversals of D dimensions, the most informative ones first.
+/// Traversals of D dimensions, the most informative ones first. Of a quantized latent: of its
+/// vectors, each of which takes the codes that are its most frequent ones.
 struct Traversals {
+  enum class Of { posteriors, points, codes };
+
+  Of of = Of::posteriors;
   std::vector<std::int64_t> dimensions;
-  std::vector<double> weights;    ///< KL in nats, mean over samples; for a point latent, which has
-                                  ///< none, the variance of its codes
-  std::vector<double> positions;  ///< of the columns: standard deviations, or quantiles
-  at::Tensor values;              ///< [D, steps]: z of the dimension
+  std::vector<double> weights;    ///< KL in nats, mean over samples; of points the variance, and of
+                                  ///< codes their entropy in nats
+  std::vector<double> positions;  ///< of the columns: standard deviations, quantiles, or ranks of
+                                  ///< codes, from 1 on
+  at::Tensor values;              ///< [D, steps]: z of the dimension, or the number of the code
   at::Tensor images;              ///< [D, steps, C, H, W] on the CPU
-  bool in_nats = true;            ///< whether `weights` are in nats
   bool in_quantiles = false;      ///< whether `positions` are quantiles
 };
 
+/// Says what the positions are: "standard deviations of the prior".
+std::string unit_of(const Traversals& walks);
+
 /// Decodes each image from the posterior mean of `row` with one dimension set to another value. The
-/// model must have an encoder; the range of a point latent must be in quantiles.
+/// model must have an encoder; the range of a point latent must be in quantiles, and that of a
+/// quantized one has no effect.
 Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset,
                     const data::InputFormat& format, const TraversalOptions& options);
 

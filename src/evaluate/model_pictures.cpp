@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.hpp"
 #include "base/keyed_random.hpp"
 #include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
@@ -78,9 +79,16 @@ at::Tensor drawn_values(const model::LatentModel& model, const model::Decoded& d
   return at::cat(drawn);
 }
 
+bool can_sample_prior(const model::LatentModel& model) { return model.codes() == nullptr; }
+
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
                         double temperature, Prior prior, const at::Tensor& condition,
                         Values values) {
+  if (!can_sample_prior(model))
+    throw base::BadInput(
+        "the model's latent is quantized (model.codes), and nothing has learned which codes occur "
+        "together: codes that are drawn independently at every place decode to noise. Reconstruct, "
+        "embed, interpolate and traverse work");
   const at::NoGradGuard no_grad;
   const EvaluationMode evaluation(model);
   at::Tensor z = keyed_noise(model, base::Purpose::prior, seed, 0, count);

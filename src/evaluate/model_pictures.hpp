@@ -28,13 +28,19 @@ enum class Values { mean, sample };
 at::Tensor drawn_values(const model::LatentModel& model, const model::Decoded& decoded,
                         const model::Sample& given, std::uint64_t seed, std::int64_t first);
 
+/// Whether draws of the prior decode to samples of the data. Those of a quantized latent do not:
+/// codes that are drawn independently of each other at every place decode to noise, and a learned
+/// distribution of codes would be needed.
+bool can_sample_prior(const model::LatentModel& model);
+
 /// The distribution of z: N(0, temperature^2 I), or uniform in the box [-temperature,
 /// temperature]^latent.
 enum class Prior { normal, box };
 
 /// Decodes `count` images from z of the prior; the z of sample i depends only on (seed, i), and so
 /// do the `values`: E[x|z], or a draw of p(x|z). Returns
-/// [count, C, space...] on the CPU. `condition`: as for decoded_images().
+/// [count, C, space...] on the CPU. `condition`: as for decoded_images(). Throws BadInput unless
+/// can_sample_prior().
 at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint64_t seed,
                         double temperature = 1.0, Prior prior = Prior::normal,
                         const at::Tensor& condition = {}, Values values = Values::mean);

@@ -44,6 +44,7 @@ std::optional<SampleQuality> sample_quality(model::LatentModel& model,
   count = std::min(count, samples.size() / 2);
   // Distances between samples of which different values are missing mean nothing.
   if (count <= kCoverageNeighbours || format.masks_missing) return std::nullopt;
+  if (!can_sample_prior(model)) return std::nullopt;
 
   at::Tensor real, others, drawn;  // made only on ranks that have a task
   const auto make = [&] {

@@ -271,12 +271,11 @@ ComparedPictures compare_pictures(const ComparisonOptions& options,
       return ((values - format.low) / (format.high - format.low)).to(at::kFloat);
     };
     const arrays::RowRange samples = models[m].subject.samples;
-    report::ComparedImages made{
-        names[m],
-        {},
-        on_common_range(
-            evaluate::sample_prior(*trained.model, count, seed, 1.0, evaluate::Prior::normal,
-                                   evaluate::conditions_of(images, samples.first, count, format)))};
+    report::ComparedImages made{names[m], {}, {}};
+    if (evaluate::can_sample_prior(*trained.model))
+      made.samples = on_common_range(
+          evaluate::sample_prior(*trained.model, count, seed, 1.0, evaluate::Prior::normal,
+                                 evaluate::conditions_of(images, samples.first, count, format)));
     if (trained.model->latent_kind() != base::LatentKind::none) {
       const evaluate::Reconstructions pairs = evaluate::reconstruct(
           *trained.model, images, samples.first, count, format, evaluate::Latent::mean, seed);

@@ -14,7 +14,7 @@ class Autoencoder : public LatentModel {
       : encoder_(*this, options),
         fc_z_(register_module("fc_z", Linear(encoder_.code_values(), options.latent_dim))),
         decoder_(*this, options) {
-    finish(options.latent_dim, std::move(likelihood));
+    finish({options.latent_dim}, std::move(likelihood), options.codebook);
   }
 
   base::LatentKind latent_kind() const override { return base::LatentKind::point; }

@@ -12,6 +12,7 @@
 
 #include "base/keyed_random.hpp"
 #include "model/convolution.hpp"
+#include "model/vector_quantizer.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -36,6 +37,7 @@ class Initialiser {
         draws_as<torch::nn::Conv1d>(module) || draws_as<torch::nn::ConvTranspose1d>(module) ||
         draws_as<torch::nn::Conv3d>(module) || draws_as<torch::nn::ConvTranspose3d>(module))
       return has_these_alone(module);
+    if (auto* const quantizer = module.as<VectorQuantizer>()) draw_codes(*quantizer);
     return module.parameters(/*recurse=*/false).empty() ||
            dynamic_cast<BeginsAsConstructed*>(&module) ||
            ((module.as<torch::nn::GroupNorm>() || module.as<torch::nn::LayerNorm>()) &&
@@ -60,6 +62,14 @@ class Initialiser {
     fill_uniform_within(layer->weight, bound, key_, index_++);
     if (layer->bias.defined()) fill_uniform_within(layer->bias, bound, key_, index_++);
     return true;
+  }
+
+  // Standard normal codes, each with one vector that is equal to it.
+  void draw_codes(VectorQuantizer& quantizer) {
+    std::vector<float> draws(static_cast<std::size_t>(quantizer.codebook.numel()));
+    base::fill_normal(key_, index_++, 0, draws);
+    quantizer.codebook.copy_(at::from_blob(draws.data(), quantizer.codebook.sizes(), at::kFloat));
+    quantizer.sums.copy_(quantizer.codebook);
   }
 
   base::PhiloxKey key_;

@@ -18,8 +18,9 @@ class BeginsAsConstructed {
 /// Draws parameters from PyTorch's own distributions (uniform in +-1/sqrt(fan_in) for weights and
 /// biases of convolutions and linear layers). The random numbers are keyed by (seed, init, index of
 /// the tensor), so they depend neither on the device nor on torch's generator. Torch's norms start
-/// at ones and zeros. Throws std::logic_error, naming every other module with parameters of its
-/// own: torch's generator would draw them differently in each process.
+/// at ones and zeros, a codebook at standard normal numbers. Throws std::logic_error, naming every
+/// other module with parameters of its own: torch's generator would draw them differently in each
+/// process.
 void draw_initial_weights(torch::nn::Module& network, std::uint64_t seed);
 
 }  // namespace vae_dist::model

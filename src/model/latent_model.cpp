@@ -24,8 +24,9 @@ Posterior LatentModel::encode(const Sample& sample) {
 }
 
 Decoded LatentModel::decode(const at::Tensor& z, const Sample& given) {
+  const at::Tensor latents = codes_ ? codes_->forward(z) : z;
   const Autocast autocast(z.device().type(), uses_bfloat16_);
-  Decoded decoded = decode_latents(z, given);
+  Decoded decoded = decode_latents(latents, given);
   return {in_type_of(z, decoded.output), in_type_of(z, decoded.second)};
 }
 
@@ -89,6 +90,13 @@ void LatentModel::finish(std::int64_t latent_values, std::shared_ptr<Likelihood>
   likelihood_ = std::move(likelihood);
   if (likelihood_->keeps_something()) register_module("likelihood", likelihood_);
   use_convolutions(std::make_shared<kernels::ConvolutionChoice>());
+}
+
+void LatentModel::finish(const LatentShape& latent, std::shared_ptr<Likelihood> likelihood,
+                         const std::optional<CodebookOptions>& codebook) {
+  finish(latent.values(), std::move(likelihood));
+  if (codebook)
+    codes_ = register_module("codes", std::make_shared<VectorQuantizer>(*codebook, latent));
 }
 
 at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise) {

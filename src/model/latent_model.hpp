@@ -18,6 +18,7 @@
 #include "model/batch_norm.hpp"
 #include "model/likelihood.hpp"
 #include "model/sample.hpp"
+#include "model/vector_quantizer.hpp"
 
 namespace vae_dist::model {
 
@@ -38,15 +39,19 @@ struct VaeOutput {
 
 class LatentModel : public torch::nn::Module {
  public:
-  /// Must equal the kind with which the network was registered (network_registry.hpp).
-  virtual base::LatentKind latent_kind() const { return base::LatentKind::posterior; }
+  /// Must equal the kind with which the network was registered (network_registry.hpp), unless that
+  /// is a posterior and there is a codebook.
+  virtual base::LatentKind latent_kind() const {
+    return codes_ ? base::LatentKind::point : base::LatentKind::posterior;
+  }
   std::int64_t latent_values() const { return latent_values_; }
 
   /// Encodes a batch. log_var is clamped to [-30, 20], so that exp neither overflows nor vanishes
   /// in fp32. Throws std::logic_error if there is no encoder.
   Posterior encode(const Sample& sample);
 
-  /// Decodes z: [B, latent_values]. `given`: what else the decoder may read, per sample (a
+  /// Decodes z: [B, latent_values]; if there is a codebook, each vector of z is replaced by its
+  /// nearest code first. `given`: what else the decoder may read, per sample (a
   /// condition); never x.
   Decoded decode(const at::Tensor& z, const Sample& given = {});
 
@@ -64,6 +69,9 @@ class LatentModel : public torch::nn::Module {
   /// Encodes, samples z and decodes. The caller provides the noise, [B, latent_values]: the model
   /// draws no random numbers. A point latent needs none.
   VaeOutput forward(const Sample& sample);
+
+  /// Null unless the latent is quantized.
+  VectorQuantizer* codes() const { return codes_.get(); }
 
   Likelihood& likelihood() { return *likelihood_; }
   const Likelihood& likelihood() const { return *likelihood_; }
@@ -84,6 +92,11 @@ class LatentModel : public torch::nn::Module {
   /// network's own modules are registered.
   void finish(std::int64_t latent_values, std::shared_ptr<Likelihood> likelihood);
 
+  /// Same, of a network whose latent may be quantized: the codebook, if there is one, becomes the
+  /// submodule "codes". Throws std::invalid_argument if its vectors do not fit the latent.
+  void finish(const LatentShape& latent, std::shared_ptr<Likelihood> likelihood,
+              const std::optional<CodebookOptions>& codebook);
+
   virtual Posterior encode_sample(const Sample& sample) = 0;
   virtual Decoded decode_latents(const at::Tensor& z, const Sample& given) = 0;
 
@@ -92,15 +105,19 @@ class LatentModel : public torch::nn::Module {
   bool uses_bfloat16_ = false;
   std::shared_ptr<kernels::ConvolutionChoice> convolutions_;
   std::shared_ptr<Likelihood> likelihood_;
+  std::shared_ptr<VectorQuantizer> codes_;
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_;
 };
 
-/// While this object lives, forwards report no statistics: another forward of the same batch does
-/// (a computation that needs two passes over a batch has this). Batch norm still uses the
-/// statistics of the batch.
+/// While this object lives, forwards report no statistics, neither of batch norm nor of codes:
+/// another forward of the same batch does (a computation that needs two passes over a batch has
+/// this). Batch norm still uses the statistics of the batch.
 class SilentForward {
  public:
-  explicit SilentForward(const LatentModel& model) : layers_(model.batch_norms()) { report(false); }
+  explicit SilentForward(const LatentModel& model)
+      : layers_(model.batch_norms()), codes_(model.codes()) {
+    report(false);
+  }
   ~SilentForward() { report(true); }
   SilentForward(const SilentForward&) = delete;
   SilentForward& operator=(const SilentForward&) = delete;
@@ -108,9 +125,11 @@ class SilentForward {
  private:
   void report(bool wanted) {
     for (BatchNorm& layer : layers_) layer->report_statistics(wanted);
+    if (codes_) codes_->report_statistics(wanted);
   }
 
   std::vector<BatchNorm> layers_;
+  VectorQuantizer* codes_;
 };
 
 /// Returns z = mu + exp(log_var / 2) * noise (the reparameterisation trick: Kingma, Welling 2014,

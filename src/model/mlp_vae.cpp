@@ -32,7 +32,7 @@ MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likeli
                  options.activation);
   const std::int64_t code = hidden.empty() ? read : hidden.back();
   fc_mu_ = register_module("fc_mu", Linear(code, options.latent_dim));
-  fc_var_ = register_module("fc_var", Linear(code, options.latent_dim));
+  if (!options.codebook) fc_var_ = register_module("fc_var", Linear(code, options.latent_dim));
 
   decoder_ = register_module("decoder", Sequential());
   for (std::size_t level = hidden.size(); level-- > 0;)
@@ -44,13 +44,14 @@ MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likeli
   if (wanted_head_.of != Of::nothing)
     second_head_ = register_module(wanted_head_.layer,
                                    Linear(features, wanted_head_.of == Of::values ? values : 1));
-  finish(options.latent_dim, std::move(likelihood));
+  finish({options.latent_dim}, std::move(likelihood), options.codebook);
 }
 
 Posterior MlpVae::encode_sample(const Sample& sample) {
   at::Tensor code = with_condition(sample.input().flatten(1), sample, condition_values_);
   if (!encoder_->is_empty()) code = encoder_->forward(code);
-  return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
+  return {fc_mu_->forward(code),
+          fc_var_.is_empty() ? at::Tensor() : clamp_log_var(fc_var_->forward(code))};
 }
 
 Decoded MlpVae::decode_latents(const at::Tensor& z, const Sample& given) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/registered_kinds.hpp"
 #include "model/activation.hpp"
 #include "model/space.hpp"
+#include "model/vector_quantizer.hpp"
 
 namespace vae_dist::model {
 
@@ -25,6 +27,9 @@ struct NetworkOptions {
   bool skips_cancelled_bias = false;  ///< in training, a bias before batch norm is not added
   bool recompute_blocks = false;      ///< a network that is registered with blocks computes them
                                       ///< again in backward (recompute.hpp)
+  /// If set, the latent is a point, so the network has no layer for log_var, and finish() is given
+  /// this codebook.
+  std::optional<CodebookOptions> codebook = {};
 
   std::int64_t values() const { return channels * positions_in(space); }  ///< D
   std::int64_t input_channels() const { return encoder_channels > 0 ? encoder_channels : channels; }

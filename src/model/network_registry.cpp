@@ -9,7 +9,10 @@ std::shared_ptr<LatentModel> make_network(const std::string& name, const Network
   if (request.options.condition_values > 0 && !described.takes_condition)
     throw std::invalid_argument("it takes no condition; choose a network that does");
   std::shared_ptr<LatentModel> network = base::makers<MakeNetwork>().at(name)(request);
-  if (network->latent_kind() != described.latent)
+  const bool is_quantized = request.options.codebook && network->codes();
+  if (request.options.codebook && !is_quantized)
+    throw std::invalid_argument("its latent cannot be quantized (model.codes)");
+  if (network->latent_kind() != described.latent && !is_quantized)
     throw std::logic_error("the network '" + name +
                            "' has a different kind of latent than it was registered with");
   return network;

@@ -75,12 +75,14 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   if (resnet.spatial_latent) {
     latent_shape_ = batch_shape(options.latent_dim, code);
     conv_mu_ = register_module("conv_mu", conv1(deepest, options.latent_dim, dimensions));
-    conv_var_ = register_module("conv_var", conv1(deepest, options.latent_dim, dimensions));
+    if (!options.codebook)
+      conv_var_ = register_module("conv_var", conv1(deepest, options.latent_dim, dimensions));
     latent_input_ = register_module(
         "latent_input", conv3(options.latent_dim + condition_values_, deepest, dimensions));
   } else {
     fc_mu_ = register_module("fc_mu", Linear(deepest * positions, options.latent_dim));
-    fc_var_ = register_module("fc_var", Linear(deepest * positions, options.latent_dim));
+    if (!options.codebook)
+      fc_var_ = register_module("fc_var", Linear(deepest * positions, options.latent_dim));
     decoder_input_ = register_module(
         "decoder_input", Linear(options.latent_dim + condition_values_, deepest * positions));
   }
@@ -94,8 +96,8 @@ ResnetVae::ResnetVae(const NetworkOptions& options, const ResnetOptions& resnet,
   decoder_->push_back(group_norm(hidden[0], resnet.norms(), options.activation));
   output_layer_ = register_module("output_layer", conv3(hidden[0], options.channels, dimensions));
   second_head_ = SecondHead(*this, options);
-  finish(resnet.spatial_latent ? options.latent_dim * positions : options.latent_dim,
-         std::move(likelihood));
+  finish({options.latent_dim, resnet.spatial_latent ? positions : 1}, std::move(likelihood),
+         options.codebook);
 }
 
 // A block is a layer that consists of layers: ResidualBlock, SpatialAttention, Upsampling.
@@ -110,9 +112,12 @@ Posterior ResnetVae::encode_sample(const Sample& sample) {
   const at::Tensor code = through(encoder_, condition_.joined(sample));
   // flatten() copies a channels_last map into the order of channels, then positions.
   if (!latent_shape_.empty())
-    return {conv_mu_->forward(code).flatten(1), clamp_log_var(conv_var_->forward(code).flatten(1))};
+    return {
+        conv_mu_->forward(code).flatten(1),
+        conv_var_.is_empty() ? at::Tensor() : clamp_log_var(conv_var_->forward(code).flatten(1))};
   const at::Tensor row = code.flatten(1);
-  return {fc_mu_->forward(row), clamp_log_var(fc_var_->forward(row))};
+  return {fc_mu_->forward(row),
+          fc_var_.is_empty() ? at::Tensor() : clamp_log_var(fc_var_->forward(row))};
 }
 
 Decoded ResnetVae::decode_latents(const at::Tensor& z, const Sample& given) {

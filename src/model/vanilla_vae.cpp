@@ -7,14 +7,17 @@ namespace vae_dist::model {
 VanillaVae::VanillaVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likelihood)
     : encoder_(*this, options),
       fc_mu_(register_module("fc_mu", Linear(encoder_.code_values(), options.latent_dim))),
-      fc_var_(register_module("fc_var", Linear(encoder_.code_values(), options.latent_dim))),
+      fc_var_(options.codebook
+                  ? Linear(nullptr)
+                  : register_module("fc_var", Linear(encoder_.code_values(), options.latent_dim))),
       decoder_(*this, options) {
-  finish(options.latent_dim, std::move(likelihood));
+  finish({options.latent_dim}, std::move(likelihood), options.codebook);
 }
 
 Posterior VanillaVae::encode_sample(const Sample& sample) {
   const at::Tensor code = encoder_.forward(sample);
-  return {fc_mu_->forward(code), clamp_log_var(fc_var_->forward(code))};
+  return {fc_mu_->forward(code),
+          fc_var_.is_empty() ? at::Tensor() : clamp_log_var(fc_var_->forward(code))};
 }
 
 namespace {

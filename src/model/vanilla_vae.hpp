@@ -21,7 +21,7 @@ class VanillaVae : public LatentModel {
   // Keep this order: registration order determines the order of the parameter arena and of the
   // names.
   ConvolutionalEncoder encoder_;
-  Linear fc_mu_, fc_var_;
+  Linear fc_mu_, fc_var_;  // fc_var_ is empty if the latent is a point
   ConvolutionalDecoder decoder_;
 };
 

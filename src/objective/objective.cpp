@@ -35,6 +35,8 @@ at::Tensor less(const at::Tensor& x, double number, const at::Tensor& on_device)
   return on_device.defined() ? x - as_scalar_of(on_device, x) : x - number;
 }
 
+at::Tensor zero_of(const model::Sample& sample) { return at::zeros({}, sample.x.options()); }
+
 void report_values(const std::vector<at::Tensor>& regularisers, LossTerms& out) {
   for (const at::Tensor& values : regularisers)
     if (values.defined())
@@ -65,6 +67,35 @@ base::Term effective_samples_term() {
           .help =
               "Effective sample size of the importance weights in the last step, averaged over "
               "samples; 1 when a single draw has all the weight."};
+}
+
+base::Term perplexity_term() {
+  return {.name = "code_perplexity",
+          .title = "Perplexity of the codes",
+          .unit = "codes",
+          .series = "vae_dist_code_perplexity",
+          .help =
+              "Perplexity of the codes of the last step's global batch: by how many codes that are "
+              "used equally often it would be reached."};
+}
+
+base::Term codes_used_term() {
+  return {.name = "codes_used",
+          .title = "Codes in use",
+          .unit = "codes",
+          .series = "vae_dist_codes_used",
+          .help = "Number of codes that a vector of the last step's global batch is nearest to."};
+}
+
+// How far the codes of an encoder are from those of the codebook, as a term of the loss.
+Regulariser commitment_to(const model::VectorQuantizer& codes, const ObjectiveOptions& options,
+                          std::int64_t latent_values) {
+  const double per = options.reduction == Reduction::mean ? static_cast<double>(latent_values) : 1;
+  return {.terms = {{"commitment", options.commitment}},
+          .value = MeanOverSamples([&codes, per](const model::Posterior&, const at::Tensor& z) {
+            return codes.commitment(z) / per;
+          }),
+          .in_nats = false};
 }
 
 base::Term log_p_term(std::int64_t draws) {
@@ -115,6 +146,12 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
          .series = "vae_dist_squared_error",
          .help = "Mean squared error per value in the last step, which sets the optimal sigma.",
          .falls = true});
+  }
+  if (const model::VectorQuantizer* const codes = model.codes()) {
+    code_use_terms_ = extra_terms_.size();
+    extra_terms_.push_back(perplexity_term());
+    extra_terms_.push_back(codes_used_term());
+    options_.regularisers.push_back(commitment_to(*codes, options_, latent_values_));
   }
   for (const Regulariser& regulariser : options_.regularisers)
     if (Critic* const critic = regulariser.critic()) critic->build(latent_values_);
@@ -207,9 +244,10 @@ at::Tensor Objective::weighted(std::size_t index, const at::Tensor& values,
     sum = sum.defined() ? sum + part : part;
   }
   if (!sum.defined()) return at::zeros({}, values.options());
-  if (weights.ramps_on_device.defined())
-    return as_scalar_of(weights.ramps_on_device[static_cast<std::int64_t>(index)], sum) * sum;
-  return weights.ramps.empty() ? sum : weights.ramps.at(index) * sum;
+  const auto place = static_cast<std::int64_t>(index);
+  if (weights.ramps_on_device.defined() && place < weights.ramps_on_device.size(0))
+    return as_scalar_of(weights.ramps_on_device[place], sum) * sum;
+  return index < weights.ramps.size() ? weights.ramps[index] * sum : sum;
 }
 
 at::Tensor Objective::regularised(at::Tensor loss, const std::vector<at::Tensor>& values,
@@ -258,6 +296,7 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
       });
   if (model.likelihood().traits().follows_error)
     out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
+  if (code_use_terms_) out.extra_terms.insert(out.extra_terms.end(), 2, zero_of(sample));
   report_values(regularisers, out);
   if (posterior.is_point()) {
     out.kld = at::zeros({}, sample.x.options());

@@ -34,6 +34,7 @@ struct ObjectiveOptions {
   std::int64_t prior_samples = 64;      ///< K of a decoder-only model
   std::vector<Regulariser> regularisers =
       {};                    ///< of the latent code; need an encoder, and no importance samples
+  double commitment = 0;     ///< weight of the distance to the codes of a quantized latent
   bool whole_batch = false;  ///< what is no sum over samples is computed of the global batch, not
                              ///< of each replica (whole_batch.hpp)
 };
@@ -42,13 +43,16 @@ struct ObjectiveOptions {
 struct StepWeights {
   double kld_factor = 0;     ///< M_N * beta(step)
   double capacity_nats = 0;  ///< C(step)
-  /// The ramp of each regulariser (Regulariser::ramp()); empty: all 1.
+  /// The ramp of each regulariser (Regulariser::ramp()); those that are missing are 1.
   std::vector<double> ramps = {};
+  double code_draw = 0;  ///< where candidates for unused codes are taken from, in [0, 1)
+                         ///< (VectorQuantizer::add_statistics())
 
   /// The same numbers as scalars on the model's device, or undefined. If defined, the loss uses
   /// them, because each launch of a captured step must read the current numbers from the device.
   /// Both ways give the same bits.
-  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {}, ramps_on_device = {};
+  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {}, ramps_on_device = {},
+             code_draw_on_device = {};
 };
 
 /// The terms of a loss, all scalars. `loss` carries the gradient.
@@ -91,6 +95,11 @@ class Objective {
   /// The index in extra_terms() of the squared error per value, mean over replicas; empty unless
   /// the likelihood derives its sigma from the error (LikelihoodTraits::follows_error).
   std::optional<std::size_t> squared_error_term() const { return squared_error_term_; }
+
+  /// The index in extra_terms() of the perplexity of the codes, which the number of used codes
+  /// follows. Both are functions of the codes of the whole step, so the terms of a batch hold zeros
+  /// there. Empty unless the latent is quantized.
+  std::optional<std::size_t> code_use_terms() const { return code_use_terms_; }
 
   /// Returns the terms of a batch, averaged over its `replicas` replicas, which have equal size and
   /// lie one after the other. Quantities of a whole batch (free bits, the distance to the capacity,
@@ -197,7 +206,7 @@ class Objective {
   base::LatentKind kind_;
   std::int64_t latent_values_;
   std::vector<base::Term> extra_terms_;
-  std::optional<std::size_t> squared_error_term_;
+  std::optional<std::size_t> squared_error_term_, code_use_terms_;
   bool follows_error_ = false;  // the likelihood
 };
 

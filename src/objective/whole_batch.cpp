@@ -213,6 +213,8 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward, co
   if (model.likelihood().traits().follows_error)
     out.extra_terms = {by_means ? own.means.detach()[2]
                                 : model::Likelihood::squared_error(decoded, sample).detach()};
+  if (code_use_terms_)
+    out.extra_terms.insert(out.extra_terms.end(), 2, at::zeros({}, sample.x.options()));
 
   // What is a sum over samples.
   at::Tensor loss = by_means ? at::zeros({}, sample.x.options()) : out.reconstruction;

@@ -189,16 +189,19 @@ void write_interpolation_grid(const std::filesystem::path& path,
 
 void write_traversal_grid(const std::filesystem::path& path, const evaluate::Traversals& walks,
                           const Showing& showing, const std::string& title) {
-  const char* unit = !walks.in_quantiles ? "standard deviations of the prior"
-                     : walks.in_nats     ? "quantiles of the aggregate posterior"
-                                         : "quantiles of the codes";
-  const std::string subtitle = base::text("one dimension of z at a time, in ", unit);
+  using Of = evaluate::Traversals::Of;
+  const std::string unit = evaluate::unit_of(walks);
+  const std::string subtitle = base::text("one ", walks.of == Of::codes ? "vector" : "dimension",
+                                          " of z at a time, in ", unit);
   std::vector<std::string> places, names;
   for (const double position : walks.positions) places.push_back(base::digits(position, 3));
   for (std::size_t i = 0; i < walks.dimensions.size(); ++i)
-    names.push_back(base::text("z", walks.dimensions[i], walks.in_nats ? "  KL " : "  variance ",
+    names.push_back(base::text(walks.of == Of::codes ? "vector " : "z", walks.dimensions[i],
+                               walks.of == Of::posteriors ? "  KL "
+                               : walks.of == Of::points   ? "  variance "
+                                                          : "  entropy ",
                                std::fixed, std::setprecision(2), walks.weights[i],
-                               walks.in_nats ? " nats" : ""));
+                               walks.of == Of::points ? "" : " nats"));
   if (!showing.as_images(walks.images.flatten(0, 1)))
     return plot::write_panel_sheet(
         path, {.title = title,
@@ -228,11 +231,12 @@ void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& 
       rows.push_back(model.reconstructions);
       names.push_back(model.name);
     }
-  for (const ComparedImages& model : models) {
-    rows.push_back(model.samples);
-    names.push_back(model.name + ", samples");
-  }
-  if (!showing.as_images(models.at(0).samples)) {
+  for (const ComparedImages& model : models)
+    if (model.samples.defined()) {
+      rows.push_back(model.samples);
+      names.push_back(model.name + ", samples");
+    }
+  if (!showing.as_images(rows.at(0))) {
     const at::Tensor values = shown_values(at::stack(rows), showing);
     const FieldPanels fields(values.flatten(0, 1), showing);
     std::vector<std::string> places;
@@ -246,7 +250,7 @@ void write_comparison_grid(const std::filesystem::path& path, const at::Tensor& 
   }
   plot::GridOptions options;
   options.title = title;
-  options.columns = static_cast<int>(models.at(0).samples.size(0));
+  options.columns = static_cast<int>(rows.at(0).size(0));
   options.row_labels = names;
   plot::write_image_grid(path, pictures_of(at::cat(rows), *showing.range), options);
 }

@@ -37,7 +37,8 @@ void write_interpolation_grid(const std::filesystem::path& path,
 void write_traversal_grid(const std::filesystem::path& path, const evaluate::Traversals& walks,
                           const Showing& showing, const std::string& title);
 
-/// The samples of one model in a comparison, [B, C, space...]. `reconstructions` is undefined if
+/// The samples of one model in a comparison, [B, C, space...]; undefined if the model cannot sample
+/// its prior. `reconstructions` is undefined if
 /// the model has no encoder.
 struct ComparedImages {
   std::string name;

@@ -13,7 +13,7 @@ namespace {
 at::Tensor numbers_on(c10::Device device, double learning_rate,
                       const objective::StepWeights& weights, std::int64_t row) {
   std::vector<double> numbers = {learning_rate, weights.kld_factor, weights.capacity_nats,
-                                 static_cast<double>(row)};
+                                 static_cast<double>(row), weights.code_draw};
   numbers.insert(numbers.end(), weights.ramps.begin(), weights.ramps.end());
   return device::queue_copy(at::tensor(numbers, at::kDouble), device);
 }
@@ -24,7 +24,8 @@ objective::StepWeights weights_in(const at::Tensor& numbers) {
   objective::StepWeights out;
   out.kld_factor_on_device = numbers[1];
   out.capacity_nats_on_device = numbers[2];
-  if (numbers.numel() > 4) out.ramps_on_device = numbers.slice(0, 4);
+  out.code_draw_on_device = numbers[4];
+  if (numbers.numel() > 5) out.ramps_on_device = numbers.slice(0, 5);
   return out;
 }
 

@@ -77,6 +77,9 @@ model::NetworkOptions network_options(const config::Config& config,
   options.output = activation(resolved_output(config));
   options.skips_cancelled_bias = config.model.cancelled_bias == config::CancelledBias::skip;
   options.second_head = config::likelihood_traits(config.objective).second_head;
+  if (const config::CodesConfig& codes = config.model.codes;
+      codes.kind == config::CodesKind::vector_quantized)
+    options.codebook = {codes.size, codes.groups, codes.decay, codes.restart_after};
   options.recompute_blocks = config.train.recompute == config::Recompute::blocks;
   return options;
 }

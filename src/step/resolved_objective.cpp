@@ -1,10 +1,12 @@
 #include "step/resolved_objective.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 
 #include "base/error.hpp"
+#include "base/keyed_random.hpp"
 #include "step/make_model.hpp"
 #include "step/schedules.hpp"
 
@@ -30,6 +32,10 @@ objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const {
   objective::StepWeights out{kld_weight * beta_at(step), capacity_of_step(capacity, step)};
   for (const objective::Regulariser& each : options.regularisers)
     out.ramps.push_back(each.ramp(step));
+  std::array<float, 1> draw{};
+  base::fill_uniform(base::random_key(seed, base::Purpose::codes, 0),
+                     static_cast<std::uint64_t>(step), 0, draw);
+  out.code_draw = draw[0];
   return out;
 }
 
@@ -51,6 +57,8 @@ ResolvedObjective resolve_objective(const config::Config& config, std::int64_t t
   const config::KldWeightConfig& weight = objective.kld_weight;
   ResolvedObjective out;
   out.options = objective_options(objective, training_samples);
+  out.options.commitment = config.model.codes.commitment;
+  out.seed = static_cast<std::uint64_t>(config.run.seed);
   out.likelihood = config::likelihood_traits(objective);
   out.beta = objective.beta;
   out.capacity = objective.capacity;

@@ -26,9 +26,11 @@ struct ResolvedObjective {
   config::BetaConfig beta;
   config::CapacityConfig capacity;
   bool has_kld = true;  ///< false for autoencoders and decoder-only models
+  std::uint64_t seed = 0;
 
   double beta_at(std::int64_t step) const;
-  /// Returns M_N * beta, C and the regularisers' ramps.
+  /// Returns M_N * beta, C, the regularisers' ramps and the number that candidates for unused codes
+  /// are taken by, which is keyed by seed and step.
   objective::StepWeights weights_at(std::int64_t step) const;
   /// Returns the same of the schedules' ends, reached or not; empty if the loss has the
   /// same weights at every step.

@@ -1,10 +1,11 @@
-// The sums of a step besides the gradients: loss terms and batch-norm statistics, over all batches
-// of all ranks.
+// The sums of a step besides the gradients: loss terms, batch-norm statistics and the statistics of
+// a codebook, over all batches of all ranks.
 //
 // Each training batch (a replica or, with `sync` batch norm, a rank's part of the global batch)
 // leaves its mean and unbiased variance in the layers. They are added up with a weight of one over
 // the number of batches, summed over the ranks along with the losses in one collective, and blended
-// into the running statistics once per step.
+// into the running statistics once per step. What the codebook collects (vector_quantizer.hpp) are
+// sums over the global batch, which travel along and move the codebook at the same place.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,22 +21,28 @@ namespace vae_dist::step {
 
 class StepStatistics {
  public:
-  /// Rebinds the batch and running statistics of the batch-norm layers, and the biases that
+  /// Rebinds the batch and running statistics of the model's batch-norm layers, and the biases that
   /// training leaves out before them, to views of flat arenas. All layers must have the same type
-  /// and device. Loss, reconstruction, KL and the objective's extra terms are summed. `likelihood`
-  /// and `objective` outlive this object.
-  StepStatistics(std::vector<model::BatchNorm> layers, model::Likelihood& likelihood,
-                 const objective::Objective& objective, const at::TensorOptions& options);
+  /// and device. Loss, reconstruction, KL and the objective's extra terms are summed. `model` and
+  /// `objective` outlive this object. global_batches: of all ranks; first_batch: the first of this
+  /// rank's among them.
+  StepStatistics(model::LatentModel& model, const objective::Objective& objective,
+                 const at::TensorOptions& options, std::int64_t first_batch = 0,
+                 std::int64_t global_batches = 1);
 
   /// Clears the latest statistics, so that NaN in a batch does not affect the next step.
   void begin_step();
 
-  /// Adds `weight` times the loss terms and the layers' current statistics. To be called after the
-  /// forward pass of a batch. GradientReducer zeroes sums() at the start of a step.
-  void add(const objective::LossTerms& loss, double weight);
+  /// Adds `weight` times the loss terms and the layers' current statistics, and what the codebook
+  /// collects, with the number `code_draw` of this step. To be called after the forward pass of a
+  /// batch. GradientReducer zeroes sums() at the start of a step.
+  void add(const objective::LossTerms& loss, double weight, const objective::StepWeights& weights);
 
   /// The sums, for the exchange between ranks.
   const at::Tensor& sums() const { return sums_; }
+
+  /// Computes the terms that are functions of the exchanged sums. To be called once a step.
+  void complete_terms();
 
   /// Returns [3 + extra terms]: loss, reconstruction, KL, extra terms. After the exchange they are
   /// global means.
@@ -47,15 +54,20 @@ class StepStatistics {
  private:
   void blend_layers(const at::Tensor& skip);
   std::int64_t term_count() const;
+  at::Tensor of_layers() const;
+  at::Tensor of_codes() const;
 
   std::vector<model::BatchNorm> layers_;
   model::Likelihood& likelihood_;
   const objective::Objective& objective_;
+  model::VectorQuantizer* const codes_;  // null if there are none, or if they are frozen
+  const std::int64_t first_batch_, global_batches_;
+  at::Tensor batch_number_;  // of the next batch among all, a scalar in double precision
   // Mean and variance of each layer, one slot each. A mean's slot in left_out_ holds the bias that
   // the layer's input lacked, or zeros.
   parallel::FlatArena latest_, running_, left_out_;
   bool leaves_out_ = false;
-  at::Tensor sums_;  // [terms | layout of latest_]
+  at::Tensor sums_;  // [terms | layout of latest_ | statistics of the codes]
 };
 
 }  // namespace vae_dist::step

@@ -123,7 +123,7 @@ void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWe
     const StepRange range("forward");
     return terms_of(prepare_ ? prepare_(batch) : batch, weights);
   }();
-  parts_.statistics.add(terms, share);
+  parts_.statistics.add(terms, share, weights);
   for (TrainedPart* part : parts_.trained) part->reducer().batch_forwarded();
   const StepRange range("backward");
   // Critics have a loss of their own, which has no gradient for the model.
@@ -140,6 +140,7 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   // From here on, every rank computes the same results from the same sums.
   const StepRange range("optimizer");
   const at::NoGradGuard no_grad;
+  parts_.statistics.complete_terms();
   const at::Tensor terms = parts_.statistics.terms();
   const at::Tensor norm = gradient_norm(parts_.trained);
   at::Tensor good =

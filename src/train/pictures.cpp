@@ -39,7 +39,7 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
         }
       };
   model::LatentModel& model = parts.learner.model();
-  if (wanted.samples > 0)
+  if (wanted.samples > 0 && evaluate::can_sample_prior(model))
     draw("samples", "samples of the prior", [&](const auto& path, const auto& title) {
       // Samples of a conditional model answer to the conditions of the first samples of the data.
       std::vector<std::int64_t> rows;

@@ -90,12 +90,19 @@ void add_regularisers(const StartFacts& f, base::TableRows& rows) {
   }
 }
 
+std::string latent_of_points(const config::CodesConfig& codes) {
+  if (codes.kind != config::CodesKind::vector_quantized) return "a point: no KL, no M_N";
+  return base::text("one of ", codes.size, " codes for each vector",
+                    codes.groups > 1 ? base::text(", ", codes.groups, " vectors a position") : "",
+                    "; commitment ", codes.commitment, ", no KL");
+}
+
 // Adds rows for the terms that the loss weighs against the reconstruction.
 void add_regularizer(const StartFacts& f, base::TableRows& rows) {
   const objective::ObjectiveOptions& options = f.objective.options;
   add_regularisers(f, rows);
   if (config::latent_kind(f.config.model) == base::LatentKind::point)
-    rows.emplace_back("latent", "a point: no KL, no M_N");
+    rows.emplace_back("latent", latent_of_points(f.config.model.codes));
   if (config::latent_kind(f.config.model) == base::LatentKind::none)
     rows.emplace_back("latent",
                       base::text("no encoder: marginal likelihood by ", options.prior_samples,

@@ -92,8 +92,7 @@ class Trainer {
                .optimizer = config.train.optimizer,
                .channels_last = config.train.channels_last,
                .gradient_memory = gradient_memory}),
-        statistics_(model_->batch_norms(), model_->likelihood(), objective_,
-                    part_.parameters().values().options()),
+        statistics_(*model_, objective_, part_.parameters().values().options()),
         step_({*model_, objective_, statistics_, {&part_}}, step_options(ranks)) {
     part_.reduce_through(std::move(exchange), statistics_.sums(), options);
     model_->train();

@@ -92,8 +92,8 @@ json embedded(const data::SampleSource& source, const std::string& codes) {
   format.pixels = images.type();
   format.scale = images.scale();
   const auto self = comm::make_self_communicator();
-  return write_latents(codes, model, images, chosen_labels(images, ""), {0, images.size()}, format,
-                       16, *self);
+  return write_latents(codes, model, images, chosen_labels(images, "", model), {0, images.size()},
+                       format, 16, *self);
 }
 
 json look_at(const std::string& line, const std::filesystem::path& folder) {

@@ -3,6 +3,7 @@
 # The defaults of all keys, repeated here so that a changed default is noticed.
 DEFAULTS = {
     "model.name": "vanilla_vae", "model.activation": "leaky_relu", "model.output": "auto", "model.latent": "flat", "model.blocks": 2, "model.attention_at": [16],
+    "model.codes.kind": "continuous", "model.codes.size": 512, "model.codes.groups": 1, "model.codes.commitment": 0.25, "model.codes.decay": 0.99, "model.codes.restart_after": 100,
     "objective.likelihood": "gaussian", "objective.variance": "fixed", "objective.sigma": 1.0, "objective.spread": "fixed", "objective.scale": 1.0, "objective.reduction": "mean",
     "objective.kld_weight.rule": "auto", "objective.kld_weight.weight": 0.00025, "objective.kld_weight.batch": 64,
     "objective.beta.schedule": "constant", "objective.beta.value": 1.0, "objective.beta.from": 0.0, "objective.beta.to": 1.0, "objective.beta.ratio": 0.5,
@@ -34,6 +35,8 @@ MLP = {"model.name": "mlp_vae", "model.hidden_dims": [11, 7]}
 RESNET = {"model.name": "resnet_vae", "model.blocks": 1, "model.attention_at": []}
 DECODER = {"model.name": "decoder_only", "objective.prior_samples": 10}
 AUTOENCODER = {"model.name": "autoencoder"}
+QUANTIZED = {"model.name": "autoencoder", "model.codes.kind": "vector_quantized", "model.latent_dim": 6, "model.codes.size": 7, "model.codes.groups": 3, "model.codes.decay": 0.8,
+             "model.codes.restart_after": "null"}
 BERNOULLI = {"objective.likelihood": "bernoulli"}
 LOGISTIC = {"objective.likelihood": "discretized_logistic"}
 
@@ -128,6 +131,9 @@ CASES = {
     "mmd_autoencoder_replicas_4": AUTOENCODER | REPLICAS_4 | regulariser("mmd", 0.1),
     "dip_i_replicas_4": REPLICAS_4 | SUM | regulariser("dip", 4.0, kind="i"),
     "dip_ii_replicas_4": REPLICAS_4 | regulariser("dip", 4.0, diagonal_weight=8.0) | fixed_weight(0.05),
+    "codes_replicas_4": QUANTIZED | REPLICAS_4,
+    "codes_sum": QUANTIZED | SUM | {"model.codes.commitment": 0.7},
+    "codes_mmd_sync_replicas_4": QUANTIZED | SYNC_4 | regulariser("mmd", 0.1),
     "code_l2_replicas_4": REPLICAS_4 | regulariser("code_l2", 0.02),
     "three_terms_replicas_4": REPLICAS_4 | SUM | variance("optimal") | {"objective.free_bits": 0.16} | regularisers(
         regulariser("mmd", 20.0), regulariser("tc", 3.0, schedule="linear", steps=4), regulariser("dip", 4.0)),

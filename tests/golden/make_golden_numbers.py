@@ -21,6 +21,7 @@ from mlp_vae_reference import MlpVAE
 from resnet_vae_reference import ResnetVAE
 from torch.optim import lr_scheduler
 from vanilla_vae_reference import VanillaVAE
+from vector_quantizer_reference import Codebook
 
 import safetensors_file
 
@@ -42,6 +43,9 @@ def make_model(case):
     model = MODELS[case["model.name"]](shape[0], shape[1:], second_head=likelihood.second_head(),
                                        output=by_range if case["model.output"] == "auto" else case["model.output"], **arguments)
     model.likelihood = likelihood
+    if case["model.codes.kind"] == "vector_quantized":
+        codes = {key: case["model.codes." + key] for key in ("size", "groups", "decay")}
+        model.codes = Codebook(width=model.latent_dim // codes["groups"], **codes)
     return model
 
 
@@ -153,6 +157,7 @@ def forward(model, case, images, noise, condition=None):
         if log_var is not None:
             out["log_var"] = log_var
             z = z + torch.exp(0.5 * log_var) * noise[:, :model.latent_dim]
+    z = objective_reference.in_codes(model, z)
     decoded = model.decode_both(z) if condition is None else model.decode_both(z, condition)
     if not pairs or model.likelihood.kind not in COUNTS:
         out["output"] = model.likelihood.mean_image(decoded, images)
@@ -190,17 +195,21 @@ def accumulate(model, case, images, noise, step, condition=None):
     terms = torch.stack(totals).mean(0)
     if model.likelihood.variance == "optimal":
         model.likelihood.track(objective_reference.squared_error_of(case, terms))
+    if hasattr(model, "codes"):
+        model.codes.follow()
 
     norm = torch.nn.utils.clip_grad_norm_(trained_parameters(model).values(), case["train.gradient_clip_norm"] or float("inf"))
     return torch.cat([terms[:3], norm.reshape(1), terms[3:]])
 
 
 def distance_to_a_kink(model, case, images, noise, condition):
-    """The smallest magnitude of any rectifier's input in the first step."""
+    """The smallest magnitude of any rectifier's input in the first step, or the smallest difference of a vector's distances to its two nearest codes."""
     model, inputs = copy.deepcopy(model), []
     for module in model.modules():
         if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU)):
             module.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach().abs().min().item()))
+        if isinstance(module, Codebook):
+            module.register_forward_pre_hook(lambda codes, arguments: inputs.append(codes.margin(arguments[0])))
     accumulate(model, case, images, noise[0], 0, condition)
     return min(inputs, default=1.0)
 

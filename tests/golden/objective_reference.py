@@ -113,7 +113,12 @@ def pass_through(model, case, x, noise, y=None):
     else:
         eps = noise.reshape(len(x) * draws, model.latent_dim)
         z = mu.repeat_interleave(draws, 0) + torch.exp(0.5 * log_var.repeat_interleave(draws, 0)) * eps
-    return x, mu, log_var, z, prior, *model.decode_both(z, None if y is None else y.repeat_interleave(len(z) // len(x), 0))
+    return x, mu, log_var, z, prior, *model.decode_both(in_codes(model, z), None if y is None else y.repeat_interleave(len(z) // len(x), 0))
+
+
+def in_codes(model, z):
+    """What the decoder reads: z itself, unless the model has a codebook."""
+    return model.codes(z) if hasattr(model, "codes") else z
 
 
 def pairs(outputs, seconds, replicas):
@@ -144,6 +149,10 @@ def encoder_terms(model, case, x, mu, log_var, z, prior_draws, output, second, s
         reconstruction = nats.mean() / x[0].numel()
     others = [squared_error.detach()] if likelihood.variance == "optimal" else []
     penalty, values = regularisers(case, mu, log_var, z, prior_draws, step)
+    if hasattr(model, "codes"):
+        others += model.codes.use(z)
+        distance = ((z - model.codes.codes(z)) ** 2).sum(1).mean() / (z.shape[1] if case["objective.reduction"] == "mean" else 1)
+        penalty, values = penalty + case["model.codes.commitment"] * distance, [*values, distance.detach()]
     if log_var is None:
         return torch.stack([reconstruction + penalty, reconstruction, torch.zeros(()), *others, *values])
 

@@ -18,6 +18,9 @@ OBJECTIVES = {
 }
 ALL = ["objective.reduction=sum", "objective.variance=optimal", "objective.free_bits=0.1",
        "objective.regularisers=[{name: mmd, weight: 5}, {name: dip}, {name: tc, schedule: linear, steps: 10}, {name: factor, weight: 4, width: 30, learning_rate: 0.01}]"]
+# A spatial latent and codes that are given up soon.
+CODES = ["model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=6", "model.blocks=1", "model.attention_at=[]", "model.codes.kind=vector_quantized", "model.codes.size=20",
+         "model.codes.groups=2", "model.codes.decay=0.8", "model.codes.restart_after=2", "objective.regularisers=[{name: mmd, weight: 0.1}]"]
 
 
 class WholeBatchRuns(RunFolder):
@@ -52,6 +55,15 @@ class WholeBatchRuns(RunFolder):
         terms = self.steps("all")[STEPS]
         for term in ("mmd", "dip", "dip_diagonal", "tc", "tc_index_code", "tc_dimension_wise", "squared_error", "factor", "factor_critic"):
             self.assertIn(term, terms)
+
+    def test_a_codebook_moved_in_mid_epoch_from_two_ranks_to_eight_to_one(self):
+        self.reproduce("codes", CODES, np=4)
+        for np, steps in ((2, 7), (8, 9), (1, STEPS)):
+            self.reproduce("moved_codes", CODES, np=np, steps=steps)
+        self.assert_same_bits("moved_codes", "codes")
+        used = [record["codes_used"] for record in self.log("codes") if "loss" in record]
+        self.assertGreater(min(used[1:]), 2)
+        self.assertGreater(max(used), used[0])
 
     def test_it_can_fail_each_replica_for_itself_is_another_objective(self):
         for scope in ("global", "replica"):
@@ -88,7 +100,7 @@ class WholeBatchRuns(RunFolder):
         self.assert_same_bits("old", "within")
 
     def test_the_configurations_that_ship_train(self):
-        for name, file, channels in (("beta_tcvae", "shapes_grey", 1), ("factor_vae", "shapes_grey", 1), ("dip_vae", "shapes_grey", 1), ("wae", "shapes", 3)):
+        for name, file, channels in (("beta_tcvae", "shapes_grey", 1), ("factor_vae", "shapes_grey", 1), ("dip_vae", "shapes_grey", 1), ("wae", "shapes", 3), ("vq_vae", "shapes", 3)):
             with self.subTest(name):
                 if not (self.folder / f"data/{file}.h5").exists():
                     self.program("data", "make-shapes", f"data/{file}.h5", "--count", 704, "--size", 16, "--channels", channels, check=True)

@@ -62,7 +62,7 @@ class LayerByLayer {
       : model_(make_model(config, kSmallShape)),
         objective_(objective_options(config.objective), *model_),
         part_({.name = "", .parameters = trained_parameters(*model_)}),
-        statistics_(model_->batch_norms(), model_->likelihood(), objective_, options),
+        statistics_(*model_, objective_, options),
         step_({*model_, objective_, statistics_, {&part_}}, of(replicas)) {
     parallel::ReducerOptions reducing;
     reducing.batches = replicas;

@@ -75,6 +75,7 @@ class Rank : public SmallRank {
     objective::StepWeights weights{kld, capacity};
     for (const objective::Regulariser& each : learner().objective().options().regularisers)
       weights.ramps.push_back(each.ramp(100 * number));
+    weights.code_draw = 0.1 * static_cast<double>(number);
     return SmallRank::step(images.contiguous(at::MemoryFormat::ChannelsLast), number, rate,
                            weights);
   }
@@ -124,6 +125,14 @@ std::vector<Case> cases() {
   out.push_back({"WholeBatch", 2, 2, total_correlation, true});
   out.push_back({"WholeBatchOfFourReplicas", 1, 4, total_correlation, true});
   out.push_back({"WholeBatchOfTwoRanksOfTwoReplicas", 2, 4, total_correlation, true});
+  const auto codes = [](config::Config& config) {
+    config.model.codes.kind = config::CodesKind::vector_quantized;
+    config.model.codes.size = 5;
+    config.model.codes.restart_after = 2;
+    config.distributed.reproducible = true;
+  };
+  out.push_back({"Codes", 1, 1, codes});
+  out.push_back({"CodesOfTwoRanksOfTwoReplicas", 2, 4, codes});
   out.push_back({"ClippedWithAnAverage", 1, 2, [](config::Config& config) {
                    config.train.gradient_clip_norm = 0.01;
                    config.train.ema_decay = 0.9;

@@ -110,6 +110,11 @@ void wasserstein_autoencoder(config::Config& config) {
   add_regulariser(config, "mmd");
 }
 
+void codes(config::Config& config) {
+  config.model.latent_dim = 4;
+  config.model.codes = {config::CodesKind::vector_quantized, 7, 2, 0.25, 0.8, 2};
+}
+
 void critic(config::Config& config) {
   base::ItemList::Entry* const entry = config.objective.regularisers.add("factor");
   for (base::Key& key : base::ItemList::keys_of(*entry))
@@ -138,6 +143,7 @@ const Setting kSettings[] = {{"free_bits", free_bits},
                              {"mmd", mean_discrepancy},
                              {"dip", covariance},
                              {"wae", wasserstein_autoencoder},
+                             {"codes", codes},
                              {"factor", critic},
                              {"many_at_once", many_at_once}};
 

@@ -96,8 +96,7 @@ struct InParts {
       (!two || entry.first.starts_with("encoder.") ? first : second).push_back(entry);
     add("", first);
     if (two) add("rest", second);
-    statistics.emplace(model->batch_norms(), model->likelihood(), objective,
-                       parts.front()->parameters().values().options());
+    statistics.emplace(*model, objective, parts.front()->parameters().values().options());
     StepOptions options;
     if (clip_norm > 0) options.clip_norm = clip_norm;
     std::vector<TrainedPart*> all;
