@@ -26,7 +26,8 @@ enum class Purpose : std::uint32_t {
   held_out = 11,
   piece_order = 12,
   crop = 13,
-  codes = 14
+  codes = 14,
+  network = 15
 };
 
 using PhiloxKey = std::array<std::uint32_t, 2>;

@@ -77,6 +77,15 @@ struct Network : Item {
   LatentKind latent = LatentKind::posterior;
   bool has_blocks = false;       ///< its blocks can be computed again in backward (train.recompute)
   bool takes_condition = false;  ///< it computes q(z|x,y) and p(x|z,y) (model::Sample::condition)
+  /// Its layers come from elsewhere, so that no key says how they are, and batch norm among them
+  /// cannot be given the statistics of the global batch.
+  bool foreign_layers = false;
+  /// If set, gives `latent` as a function of the network's own settings.
+  std::function<LatentKind(const std::any& own)> latent_of = {};
+
+  LatentKind latent_under(const std::any& settings) const {
+    return latent_of && settings.has_value() ? latent_of(settings) : latent;
+  }
 };
 
 /// A value of `data.transform`.

@@ -172,6 +172,12 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
         base::text("model.name is ", config.model.network.name,
                    ", which takes no condition; set data.train.condition to [], or model.name to ",
                    networks_where([](const base::Network& one) { return one.takes_condition; }))};
+  if (has_foreign_layers(config.model) && config.distributed.batch_norm == BatchNorm::sync)
+    return Contradiction{
+        {"distributed.batch_norm", "model.name"},
+        base::text("distributed.batch_norm is sync, but the batch norm of model.name ",
+                   config.model.network.name,
+                   " sees the samples that pass through it at once; set it to local")};
   if (config.data.normalize != Normalize::scale && config.data.binarize != Binarize::none)
     return Contradiction{{"data.binarize", "data.normalize"},
                          base::text("data.binarize needs values in [0, 1], but data.normalize is ",

@@ -50,6 +50,10 @@ struct ModelConfig {
 /// Returns what the configured network learns about each x: with a codebook, always a point.
 base::LatentKind latent_kind(const ModelConfig& model);
 
+/// Returns whether the layers of the configured network come from elsewhere
+/// (base::Network::foreign_layers).
+bool has_foreign_layers(const ModelConfig& model);
+
 /// Returns whether the configured network has blocks that backward can compute again.
 bool has_blocks(const ModelConfig& model);
 

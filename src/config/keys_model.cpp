@@ -9,11 +9,17 @@ base::LatentKind latent_kind(const ModelConfig& model) {
   const base::Network* const network =
       base::Registry<base::Network>::all().find(model.network.name);
   const base::LatentKind kind =
-      network ? network->latent
+      network ? network->latent_under(model.network.own.of(*network))
               : base::LatentKind::posterior;  // the reader rejects unregistered names
   const bool is_quantized =
       model.codes.kind == CodesKind::vector_quantized && kind != base::LatentKind::none;
   return is_quantized ? base::LatentKind::point : kind;
+}
+
+bool has_foreign_layers(const ModelConfig& model) {
+  const base::Network* const network =
+      base::Registry<base::Network>::all().find(model.network.name);
+  return network && network->foreign_layers;
 }
 
 bool has_blocks(const ModelConfig& model) {
@@ -84,25 +90,33 @@ void add_model_keys(std::vector<base::Key>& keys, ModelConfig& model) {
   section
       .key("name", model.network.name, "the network; image size and channels come from the dataset")
       .one_of(base::Registry<base::Network>::all().names());
+  const auto builds_layers = [&model] { return !has_foreign_layers(model); };
+  const std::string own_layers = "the layers of model.name are built by the program";
   section.key("latent_dim", model.latent_dim, "latent dimensions").at_least(1).at_most(1 << 20);
   section
       .key("hidden_dims", model.hidden_dims,
            "one entry per level: number of channels (for mlp_vae: units; [] is the linear VAE)")
       .empty_is("[]")
       .at_least(1)
-      .at_most(1 << 20);
-  section.choice("activation", model.activation, words_of(model.activation),
-                 "nonlinearity after each hidden level");
-  section.choice("output", model.output, words_of(model.output),
-                 "nonlinearity of the decoder's output; auto: identity unless data.normalize is "
-                 "scale; else sigmoid for data.range [0, 1], tanh "
-                 "for [-1, 1], identity for logits");
+      .at_most(1 << 20)
+      .counts_when(own_layers, builds_layers);
+  section
+      .choice("activation", model.activation, words_of(model.activation),
+              "nonlinearity after each hidden level")
+      .counts_when(own_layers, builds_layers);
+  section
+      .choice("output", model.output, words_of(model.output),
+              "nonlinearity of the decoder's output; auto: identity unless data.normalize is "
+              "scale; else sigmoid for data.range [0, 1], tanh "
+              "for [-1, 1], identity for logits")
+      .counts_when(own_layers, builds_layers);
   section
       .choice("cancelled_bias", model.cancelled_bias, words_of(model.cancelled_bias),
               "a convolution's bias whose effect batch norm subtracts again (vanilla_vae, "
               "autoencoder, decoder_only). skip: training steps leave it out and count it in the "
               "running mean; add: they compute it")
-      .for_older_runs("add");
+      .for_older_runs("add")
+      .counts_when(own_layers, builds_layers);
   base::add_own_keys(keys, "model", "model.name", model.network);
 
   CodesConfig& codes = model.codes;

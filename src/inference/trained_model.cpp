@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "config/load_config.hpp"
 #include "inference/named_checkpoint.hpp"
+#include "inference/network_files.hpp"
 #include "step/make_model.hpp"
 #include "step/weights.hpp"
 
@@ -59,6 +60,9 @@ TrainedModel load_trained_model(const std::string& location) {
                                     (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.state = found.checkpoint.state;
+  // A checkpoint lies in <run>/checkpoints/<step>.
+  use_kept_network_files(out.config,
+                         std::filesystem::absolute(found.origin).parent_path().parent_path());
   out.model = step::make_model(out.config, out.shape, conditions_of(out).values());
   step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();

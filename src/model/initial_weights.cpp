@@ -37,6 +37,10 @@ class Initialiser {
         draws_as<torch::nn::Conv1d>(module) || draws_as<torch::nn::ConvTranspose1d>(module) ||
         draws_as<torch::nn::Conv3d>(module) || draws_as<torch::nn::ConvTranspose3d>(module))
       return has_these_alone(module);
+    if (auto* const itself = dynamic_cast<InitialisesItself*>(&module))
+      return itself->initialise([this](const at::Tensor& parameter, double bound) {
+        fill_uniform_within(parameter, bound, key_, index_++);
+      });
     if (auto* const quantizer = module.as<VectorQuantizer>()) draw_codes(*quantizer);
     return module.parameters(/*recurse=*/false).empty() ||
            dynamic_cast<BeginsAsConstructed*>(&module) ||

@@ -2,9 +2,11 @@
 // device.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <functional>
 
 namespace vae_dist::model {
 
@@ -13,6 +15,18 @@ namespace vae_dist::model {
 class BeginsAsConstructed {
  public:
   virtual ~BeginsAsConstructed() = default;
+};
+
+/// A module that knows how its own parameters are initialised.
+class InitialisesItself {
+ public:
+  /// Fills a parameter with uniform numbers in [-bound, bound], keyed as those of other layers.
+  using FillUniform = std::function<void(const at::Tensor& parameter, double bound)>;
+
+  virtual ~InitialisesItself() = default;
+
+  /// Returns false if it does not know how.
+  virtual bool initialise(const FillUniform& fill) = 0;
 };
 
 /// Draws parameters from PyTorch's own distributions (uniform in +-1/sqrt(fan_in) for weights and

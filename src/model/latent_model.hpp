@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/registered_kinds.hpp"
@@ -35,6 +36,15 @@ struct VaeOutput {
   at::Tensor reconstruction;  ///< [B, C, space...]: the mean of p(x|z)
   at::Tensor input;           ///< [B, C, space...]
   at::Tensor mu, log_var;     ///< [B, latent_values]
+};
+
+/// Buffers that a forward changes by itself in training mode, by their names.
+struct OwnBuffers {
+  using Named = std::vector<std::pair<std::string, at::Tensor>>;
+
+  Named averaged;  ///< floating-point: a step keeps the mean over its replicas
+  Named summed;    ///< a step keeps the sum of what its replicas change
+  Named counters;  ///< integers, which every replica changes alike
 };
 
 class LatentModel : public torch::nn::Module {
@@ -69,6 +79,15 @@ class LatentModel : public torch::nn::Module {
   /// Encodes, samples z and decodes. The caller provides the noise, [B, latent_values]: the model
   /// draws no random numbers. A point latent needs none.
   VaeOutput forward(const Sample& sample);
+
+  /// Buffers that a forward changes, beside those of BatchNorm here and of the codes.
+  virtual OwnBuffers own_buffers() const { return {}; }
+
+  /// Whether a forward in training mode draws random numbers of torch's default generator.
+  virtual bool draws_numbers() const { return false; }
+
+  /// From now on the numbers that a forward in training mode draws are a function of this seed.
+  virtual void draw_from(std::uint64_t /*seed*/) {}
 
   /// Null unless the latent is quantized.
   VectorQuantizer* codes() const { return codes_.get(); }

@@ -12,7 +12,7 @@ std::shared_ptr<LatentModel> make_network(const std::string& name, const Network
   const bool is_quantized = request.options.codebook && network->codes();
   if (request.options.codebook && !is_quantized)
     throw std::invalid_argument("its latent cannot be quantized (model.codes)");
-  if (network->latent_kind() != described.latent && !is_quantized)
+  if (network->latent_kind() != described.latent_under(request.own) && !is_quantized)
     throw std::logic_error("the network '" + name +
                            "' has a different kind of latent than it was registered with");
   return network;

@@ -45,8 +45,9 @@ struct StepWeights {
   double capacity_nats = 0;  ///< C(step)
   /// The ramp of each regulariser (Regulariser::ramp()); those that are missing are 1.
   std::vector<double> ramps = {};
-  double code_draw = 0;  ///< where candidates for unused codes are taken from, in [0, 1)
-                         ///< (VectorQuantizer::add_statistics())
+  double code_draw = 0;            ///< where candidates for unused codes are taken from, in [0, 1)
+                                   ///< (VectorQuantizer::add_statistics())
+  std::uint64_t network_seed = 0;  ///< of the numbers that a network draws itself in this step
 
   /// The same numbers as scalars on the model's device, or undefined. If defined, the loss uses
   /// them, because each launch of a captured step must read the current numbers from the device.

@@ -153,7 +153,7 @@ void CapturedStep::record(const model::Sample& batch) {
   if (step_.batches() > 1) {
     step_.begin();
     if (step_.has_first_pass()) {
-      collect_ = recorder_->record([this] { step_.collect_batch(batch_); });
+      collect_ = recorder_->record([this] { step_.collect_batch(batch_, weights_in(numbers_)); });
       step_.next_batch();
     }
     replica_ = recorder_->record([this] { step_.run_batch(batch_, weights_in(numbers_)); });

@@ -50,6 +50,7 @@ StepOptions step_options(const config::Config& config, const input::ReplicaPlan&
   const bool sync = config.distributed.batch_norm == config::BatchNorm::sync;
   options.batches = sync ? 1 : plan.replicas_per_rank();
   options.global_batches = sync ? plan.world_size : plan.replicas;
+  options.first_batch = plan.rank * options.batches;
   options.batch_replicas = sync ? plan.replicas_per_rank() : 1;
   return options;
 }
@@ -189,7 +190,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
       gradient_memory_(wanted.device, sum_order(wanted.config), all_ranks),
       parts_(parts_of(*model_, objective_, wanted.config, gradient_memory_)),
       statistics_(*model_, objective_, parts_.front()->parameters().values().options(),
-                  wanted.plan.rank * options_.batches, options_.global_batches),
+                  options_.first_batch, options_.global_batches),
       exchanges_(make_exchanges(wanted.device, all_ranks,
                                 exchange_options(wanted.config, objective_), gradient_memory_,
                                 log)),
@@ -220,9 +221,11 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
   model_->train();
   if (!wanted.device.device.is_cuda()) return;
   use_recorder(device::make_graph_recorder(wanted.device.device));
+  std::string reason = why_not_captured(wanted.config, wanted.device);
+  if (reason.empty() && model_->draws_numbers())
+    reason = "the network draws random numbers, whose seed each step sets on the host";
   if (numbers_go_to_device(wanted.config, wanted.device))
-    step_through_recorder(wants_capture(wanted.config, wanted.device));
-  const std::string reason = why_not_captured(wanted.config, wanted.device);
+    step_through_recorder(reason.empty() && wants_capture(wanted.config, wanted.device));
   if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && all_ranks.rank() == 0)
     log::info("steps are not captured in a CUDA graph: " + reason);
 }

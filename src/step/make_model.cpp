@@ -1,6 +1,7 @@
 #include "step/make_model.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 
 #include <stdexcept>
 
@@ -105,14 +106,21 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   } catch (const std::invalid_argument& error) {
     throw base::BadInput(base::text("model.name ", chosen.name, ": ", error.what()));
   }
+  if (config.distributed.reproducible && config::has_foreign_layers(config.model)) {
+    // Which operations a network from elsewhere uses is unknown. LibTorch refuses by name those
+    // that give different results each time.
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+  }
   model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
+  // Module::to() converts the counts too, which must stay integers.
+  std::vector<std::pair<at::Tensor, at::ScalarType>> integers;
+  for (const at::Tensor& buffer : model->buffers())
+    if (!buffer.is_floating_point()) integers.emplace_back(buffer, buffer.scalar_type());
   model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
   model->use_bfloat16(config.train.precision == config::Precision::bf16);
-  // Module::to() has converted the counts too; they must stay int64.
-  for (const auto& buffer : model->named_buffers()) {
-    at::Tensor tensor = buffer.value();
-    if (buffer.key().ends_with("num_batches_tracked")) tensor.set_data(tensor.to(at::kLong));
-  }
+  for (std::size_t i = 0; i < integers.size(); ++i)
+    integers[i].first.set_data(integers[i].first.to(integers[i].second));
   return model;
 }
 

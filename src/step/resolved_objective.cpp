@@ -36,6 +36,10 @@ objective::StepWeights ResolvedObjective::weights_at(std::int64_t step) const {
   base::fill_uniform(base::random_key(seed, base::Purpose::codes, 0),
                      static_cast<std::uint64_t>(step), 0, draw);
   out.code_draw = draw[0];
+  const base::PhiloxKey network = base::random_key(seed, base::Purpose::network, 0);
+  const base::PhiloxCounter words =
+      base::random_block(network, static_cast<std::uint64_t>(step), 0, 0);
+  out.network_seed = static_cast<std::uint64_t>(words[0]) << 32 | words[1];
   return out;
 }
 

@@ -23,6 +23,10 @@ StepStatistics::StepStatistics(model::LatentModel& model, const objective::Objec
     : layers_(model.batch_norms()),
       likelihood_(model.likelihood()),
       objective_(objective),
+      own_buffers_([&model] {
+        const model::OwnBuffers own = model.own_buffers();
+        return parallel::ReplicaBufferNames{own.averaged, own.summed, own.counters};
+      }()),
       codes_(model.codes() && model.codes()->is_training() ? model.codes() : nullptr),
       first_batch_(first_batch),
       global_batches_(global_batches),
@@ -30,9 +34,9 @@ StepStatistics::StepStatistics(model::LatentModel& model, const objective::Objec
       latest_(statistics_layout(layers_, options.dtype().itemsize()), options),
       running_(latest_.slots(), options),
       left_out_(latest_.slots(), options),
-      sums_(at::zeros(
-          {term_count() + latest_.flat().numel() + (codes_ ? codes_->statistics_size() : 0)},
-          options)) {
+      sums_(at::zeros({term_count() + latest_.flat().numel() + own_buffers_.size() +
+                       (codes_ ? codes_->statistics_size() : 0)},
+                      options)) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     model::BatchNormImpl& layer = *layers_[i];
     layer.batch_mean = latest_.view(2 * i);
@@ -53,6 +57,7 @@ StepStatistics::StepStatistics(model::LatentModel& model, const objective::Objec
 // The layers write (1 - momentum) * old + momentum * new with momentum 1, so an old NaN would stay.
 void StepStatistics::begin_step() {
   if (!layers_.empty()) latest_.flat().zero_();
+  own_buffers_.begin_step();
   if (codes_) batch_number_.fill_(static_cast<double>(first_batch_));
 }
 
@@ -63,6 +68,7 @@ void StepStatistics::add(const objective::LossTerms& loss, double weight,
   all.insert(all.end(), loss.extra_terms.begin(), loss.extra_terms.end());
   terms().add_(at::stack(all), weight);
   if (!layers_.empty()) of_layers().add_(latest_.flat(), weight);
+  own_buffers_.add(of_own_buffers(), weight);
   if (!codes_) return;
   // Captured steps run the same work for each batch of a rank, so the batch's number is on the
   // device.
@@ -84,8 +90,12 @@ at::Tensor StepStatistics::of_layers() const {
   return sums_.narrow(0, term_count(), latest_.flat().numel());
 }
 
+at::Tensor StepStatistics::of_own_buffers() const {
+  return sums_.narrow(0, term_count() + latest_.flat().numel(), own_buffers_.size());
+}
+
 at::Tensor StepStatistics::of_codes() const {
-  return sums_.slice(0, term_count() + latest_.flat().numel());
+  return sums_.slice(0, term_count() + latest_.flat().numel() + own_buffers_.size());
 }
 
 std::int64_t StepStatistics::term_count() const {
@@ -110,6 +120,7 @@ void StepStatistics::blend_layers(const at::Tensor& skip) {
 void StepStatistics::blend_into_running(const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
   if (!layers_.empty()) blend_layers(skip);
+  own_buffers_.finish(of_own_buffers(), skip);
   if (codes_) codes_->update(of_codes(), skip);
 
   // A frozen likelihood stays in evaluation mode during training.

@@ -16,6 +16,7 @@
 #include "model/batch_norm.hpp"
 #include "objective/objective.hpp"
 #include "parallel/flat_arena.hpp"
+#include "parallel/replica_buffers.hpp"
 
 namespace vae_dist::step {
 
@@ -29,6 +30,10 @@ class StepStatistics {
   StepStatistics(model::LatentModel& model, const objective::Objective& objective,
                  const at::TensorOptions& options, std::int64_t first_batch = 0,
                  std::int64_t global_batches = 1);
+
+  /// Takes back what the network did to buffers of its own. To be called behind the backward pass
+  /// of each batch, and behind a forward of a first pass.
+  void take_back_own_buffers() { own_buffers_.take_back(); }
 
   /// Clears the latest statistics, so that NaN in a batch does not affect the next step.
   void begin_step();
@@ -55,19 +60,21 @@ class StepStatistics {
   void blend_layers(const at::Tensor& skip);
   std::int64_t term_count() const;
   at::Tensor of_layers() const;
+  at::Tensor of_own_buffers() const;
   at::Tensor of_codes() const;
 
   std::vector<model::BatchNorm> layers_;
   model::Likelihood& likelihood_;
   const objective::Objective& objective_;
-  model::VectorQuantizer* const codes_;  // null if there are none, or if they are frozen
+  parallel::ReplicaBuffers own_buffers_;  // of the network
+  model::VectorQuantizer* const codes_;   // null if there are none, or if they are frozen
   const std::int64_t first_batch_, global_batches_;
   at::Tensor batch_number_;  // of the next batch among all, a scalar in double precision
   // Mean and variance of each layer, one slot each. A mean's slot in left_out_ holds the bias that
   // the layer's input lacked, or zeros.
   parallel::FlatArena latest_, running_, left_out_;
   bool leaves_out_ = false;
-  at::Tensor sums_;  // [terms | layout of latest_ | statistics of the codes]
+  at::Tensor sums_;  // [terms | layout of latest_ | own buffers | statistics of the codes]
 };
 
 }  // namespace vae_dist::step

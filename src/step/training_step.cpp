@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "base/keyed_random.hpp"
 #include "model/weights_in_use.hpp"
 #include "step/step_range.hpp"
 
@@ -61,7 +62,7 @@ StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learni
   const std::vector<model::Sample> parts = batch.chunk(options_.batches);
   if (has_first_pass()) {
     for (const model::Sample& part : parts) {
-      collect_batch(part);
+      collect_batch(part, weights);
       collected();
     }
     agree(weights);
@@ -76,6 +77,7 @@ StepOutcome TrainingStep::run_all(const model::Sample& batch, const Rate& learni
 
 void TrainingStep::begin() {
   issued_.clear();
+  collected_batches_ = run_batches_ = 0;
   for (TrainedPart* part : parts_.trained) {
     part->reducer().record_in(&issued_);
     part->reducer().begin_step();
@@ -85,15 +87,29 @@ void TrainingStep::begin() {
   if (parts_.whole_batch) parts_.whole_batch->begin();
 }
 
-void TrainingStep::collect_batch(const model::Sample& batch) {
+// The same numbers in a first pass as in the second.
+void TrainingStep::draw_numbers_of(std::int64_t index, const objective::StepWeights& weights) {
+  if (!parts_.model.draws_numbers()) return;
+  const base::PhiloxCounter words =
+      base::random_block({static_cast<std::uint32_t>(weights.network_seed >> 32),
+                          static_cast<std::uint32_t>(weights.network_seed)},
+                         static_cast<std::uint64_t>(options_.first_batch + index), 0, 0);
+  // One bit is left for the halves of a network.
+  parts_.model.draw_from((static_cast<std::uint64_t>(words[0]) << 32 | words[1]) >> 1);
+}
+
+void TrainingStep::collect_batch(const model::Sample& batch,
+                                 const objective::StepWeights& weights) {
   const StepRange range("first pass");
   const at::NoGradGuard no_grad;
   const model::UseCopies in_use(parts_.model, copies_);
   const model::SilentForward silent(parts_.model);
+  draw_numbers_of(collected_batches_++, weights);
   const model::Sample sample = prepare_ ? prepare_(batch) : batch;
   const objective::Forward forward =
       parts_.objective.forward(parts_.model, sample, /*decode=*/false);
   parts_.whole_batch->write(parts_.objective.share(forward, sample));
+  parts_.statistics.take_back_own_buffers();
 }
 
 objective::LossTerms TrainingStep::terms_of(const model::Sample& sample,
@@ -118,6 +134,7 @@ objective::LossTerms TrainingStep::terms_of(const model::Sample& sample,
 void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWeights& weights) {
   // Backward too: it may run a forward again (model/recompute.hpp).
   const model::UseCopies in_use(parts_.model, copies_);
+  draw_numbers_of(run_batches_++, weights);
   const double share = 1.0 / static_cast<double>(options_.global_batches);
   const objective::LossTerms terms = [&] {
     const StepRange range("forward");
@@ -128,6 +145,7 @@ void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWe
   const StepRange range("backward");
   // Critics have a loss of their own, which has no gradient for the model.
   ((terms.critics.defined() ? terms.loss + terms.critics : terms.loss) * share).backward();
+  parts_.statistics.take_back_own_buffers();
 }
 
 template <typename Rate>

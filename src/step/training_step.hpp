@@ -20,6 +20,7 @@ struct StepOptions {
   std::int64_t batches =
       1;  ///< batches of this rank: one per replica, or a single one with sync batch norm
   std::int64_t global_batches = 1;  ///< batches of all ranks; divides each batch's loss
+  std::int64_t first_batch = 0;     ///< of this rank, among those of all ranks
   std::int64_t batch_replicas =
       1;  ///< replicas in a batch: with sync batch norm those of the rank, else 1
   std::optional<double> clip_norm;  ///< gradients above this Euclidean norm are scaled down to it
@@ -90,7 +91,7 @@ class TrainingStep {
 
   /// Runs the next batch forward, without a gradient and without reporting statistics, as far as
   /// its share of the whole batch needs it.
-  void collect_batch(const model::Sample& batch);
+  void collect_batch(const model::Sample& batch, const objective::StepWeights& weights);
   void collected() { parts_.whole_batch->collected(); }
   /// Exchanges what was collected.
   void agree(const objective::StepWeights& weights) { parts_.whole_batch->agree(weights); }
@@ -125,10 +126,13 @@ class TrainingStep {
   StepOutcome run_all(const model::Sample& batch, const Rate& learning_rate,
                       const objective::StepWeights& weights);
 
+  // Makes a network that draws numbers draw those of batch `index` of this rank.
+  void draw_numbers_of(std::int64_t index, const objective::StepWeights& weights);
   objective::LossTerms terms_of(const model::Sample& batch, const objective::StepWeights& weights);
 
   StepParts parts_;
   StepOptions options_;
+  std::int64_t collected_batches_ = 0, run_batches_ = 0;  // of the current step
   std::vector<base::ProgressWords::Collective> issued_;
   std::function<model::Sample(const model::Sample&)> prepare_;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies_;  // of all parts' rounded parameters

@@ -20,6 +20,7 @@
 #include "config/load_config.hpp"
 #include "evaluate/collapse.hpp"
 #include "inference/evaluated_data.hpp"
+#include "inference/network_files.hpp"
 #include "kernels/convolution_choice.hpp"
 #include "run/core_binding.hpp"
 #include "run/job_outcome.hpp"
@@ -115,8 +116,11 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
   setup.state.arithmetic = arithmetic;
 }
 
-step::Learner make_learner(const config::Config& config, const run::PreparedRun& run,
+step::Learner make_learner(const run::RunSetup& setup, const run::PreparedRun& run,
                            comm::CpuCommunicator& all_ranks, comm::CollectiveLog& collectives) {
+  config::Config config = setup.config;
+  if (setup.resumed)
+    inference::use_kept_network_files(config, run::RunDirectory(config.run).path());
   try {
     return step::Learner({config, run.data.train.shape(), run.plan, run.device,
                           run.data.conditions.values(), run.data.train.size()},
@@ -148,7 +152,9 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
                                            "different state than the one in that checkpoint"));
     }
     if (dry_run) return;
-    run::RunDirectory(setup.config.run).create();
+    const run::RunDirectory directory(setup.config.run);
+    directory.create();
+    inference::keep_network_files(setup.config, directory.path());
     if (setup.is_elsewhere) run::write_beginning(setup.config, learner, setup.state);
   });
   setup.checkpoint.reset();
@@ -417,7 +423,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   require_the_same_run(setup, run, request.program, *all_ranks);
   const ComparedBy by = find_measures(config, run, *all_ranks);
   const std::string forgotten = forget_other_measures(by, setup.state);
-  step::Learner learner = make_learner(config, run, *all_ranks, collectives);
+  step::Learner learner = make_learner(setup, run, *all_ranks, collectives);
   const std::string last_steps =
       setup.resumed && setup.checkpoint ? setup.checkpoint->last_steps : "";
   resume(learner, setup, request.dry_run, *all_ranks);

@@ -1,0 +1,471 @@
+// A network that was written in Python and saved as TorchScript (model.name: script).
+//
+// This file is all that knows the format: TorchScript is deprecated in torch 2.11, but still the
+// only form of a Python network that LibTorch can train. Another format would be another network
+// registered beside this one.
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/jit_exception.h>
+#include <torch/script.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+#include "base/list_of_ten.hpp"
+#include "base/text.hpp"
+#include "model/network_registry.hpp"
+#include "model/space.hpp"
+
+namespace vae_dist::model {
+namespace {
+
+struct ScriptSettings {
+  std::optional<std::string> encoder, decoder;
+  bool gives_point = false;
+  bool draws_initial_values = false;
+  std::vector<std::string> summed_buffers;
+};
+
+// The executor of TorchScript that observes the first runs and then fuses operations would change
+// results in the middle of a run, and again after a resume.
+void fix_executor() {
+  torch::jit::getExecutorMode() = true;
+  torch::jit::getProfilingMode() = false;
+}
+
+torch::jit::Module loaded(const std::string& file) {
+  try {
+    return torch::jit::load(file, c10::kCPU);
+  } catch (const c10::Error& error) {
+    const std::string whole = error.what_without_backtrace();
+    throw std::invalid_argument(base::text(file,
+                                           " cannot be read as TorchScript (the file that "
+                                           "torch.jit.script(network).save(FILE) writes): ",
+                                           whole.substr(0, whole.find('\n'))));
+  }
+}
+
+// The parameters and buffers of a script under their own names, as a tree of modules that share
+// its tensors.
+class ScriptTree : public torch::nn::Module, public InitialisesItself {
+ public:
+  // `seen`: tensors that already have a name. Tied weights are trained under the first.
+  ScriptTree(torch::jit::Module script, const ScriptSettings& settings, std::set<const void*>& seen)
+      : script_(std::move(script)), draws_(settings.draws_initial_values) {
+    for (const auto& entry : script_.named_parameters(/*recurse=*/false))
+      if (seen.insert(entry.value.unsafeGetTensorImpl()).second)
+        register_parameter(entry.name, entry.value, entry.value.requires_grad());
+    for (const auto& entry : script_.named_buffers(/*recurse=*/false))
+      if (seen.insert(entry.value.unsafeGetTensorImpl()).second)
+        register_buffer(entry.name, entry.value);
+    for (const auto& entry : script_.named_children())
+      register_module(entry.name, std::make_shared<ScriptTree>(entry.value, settings, seen));
+  }
+
+  void train(bool on = true) override {
+    Module::train(on);
+    if (script_.hasattr("training")) script_.setattr("training", on);
+  }
+
+  // As PyTorch initialises its own layers: see draw_initial_weights().
+  bool initialise(const FillUniform& fill) override {
+    if (!draws_ || parameters(/*recurse=*/false).empty()) return true;
+    const std::string type = python_class();
+    const auto own = named_parameters(/*recurse=*/false);
+    for (const auto& entry : own)
+      if (entry.key() != "weight" && entry.key() != "bias") return false;
+    const at::Tensor* const weight = own.find("weight");
+    if (!weight) return false;
+    if (type.starts_with("Conv") || type == "Linear") {
+      const double bound = 1.0 / std::sqrt(static_cast<double>((*weight)[0].numel()));
+      for (const auto& entry : own) fill(entry.value(), bound);
+      return true;
+    }
+    if (type.find("Norm") == std::string::npos) return false;
+    for (const auto& entry : own) entry.value().fill_(entry.key() == "weight" ? 1 : 0);
+    for (const auto& entry : named_buffers(/*recurse=*/false))
+      entry.value().fill_(entry.key() == "running_var" ? 1 : 0);
+    return true;
+  }
+
+ private:
+  // The class in Python that this node was made of: "Conv2d".
+  std::string python_class() const {
+    return script_.type()->name() ? script_.type()->name()->name() : "";
+  }
+
+  torch::jit::Module script_;
+  const bool draws_;
+};
+
+// Names of operations that draw random numbers, in training mode at least.
+const std::set<std::string> kDraws = {"aten::dropout",
+                                      "aten::dropout_",
+                                      "aten::feature_dropout",
+                                      "aten::alpha_dropout",
+                                      "aten::native_dropout",
+                                      "aten::feature_alpha_dropout",
+                                      "aten::rand",
+                                      "aten::rand_like",
+                                      "aten::randn",
+                                      "aten::randn_like",
+                                      "aten::randint",
+                                      "aten::randint_like",
+                                      "aten::randperm",
+                                      "aten::bernoulli",
+                                      "aten::bernoulli_",
+                                      "aten::normal",
+                                      "aten::normal_",
+                                      "aten::uniform_",
+                                      "aten::exponential_",
+                                      "aten::multinomial",
+                                      "aten::poisson",
+                                      "aten::rrelu",
+                                      "aten::rrelu_",
+                                      "aten::gumbel_softmax",
+                                      "aten::log_normal_",
+                                      "aten::cauchy_",
+                                      "aten::geometric_",
+                                      "aten::binomial",
+                                      "aten::scaled_dot_product_attention"};
+
+// One half of the network: a method of a script, with everything it calls inlined.
+class Half {
+ public:
+  Half(torch::jit::Module script, const std::string& method, const std::string& key)
+      : script_(std::move(script)), key_(key) {
+    name_ = script_.find_method(method) ? method : "forward";
+    if (!script_.find_method(name_))
+      throw std::invalid_argument(base::text(key_, ": the script has neither a method ", method,
+                                             " nor a method forward (a network exports others than "
+                                             "forward with @torch.jit.export)"));
+    const auto graph = script_.get_method(name_).graph()->copy();
+    torch::jit::Inline(*graph);
+    look_at(graph->block());
+  }
+
+  std::size_t inputs() const {
+    return script_.get_method(name_).function().getSchema().arguments().size() - 1;
+  }
+  bool draws() const { return draws_; }
+  const std::string& key() const { return key_; }
+  std::string name() const { return base::text(key_, " (", name_, ")"); }
+
+  std::vector<at::Tensor> operator()(std::vector<at::Tensor> given) const {
+    std::vector<torch::jit::IValue> stack(given.begin(), given.end());
+    const torch::jit::IValue out = script_.get_method(name_)(std::move(stack));
+    if (out.isTensor()) return {out.toTensor()};
+    std::vector<at::Tensor> tensors;
+    if (out.isTuple()) {
+      for (const torch::jit::IValue& element : out.toTupleRef().elements()) {
+        if (element.isNone()) continue;
+        if (!element.isTensor()) break;
+        tensors.push_back(element.toTensor());
+      }
+      if (!tensors.empty()) return tensors;
+    }
+    if (out.isTensorList()) return out.toTensorVector();
+    throw std::invalid_argument(
+        base::text(name(), " returns ", out.tagKind(), ", not a tensor or a tuple of tensors"));
+  }
+
+ private:
+  void look_at(torch::jit::Block* block) {
+    for (torch::jit::Node* const node : block->nodes()) {
+      if (kDraws.contains(node->kind().toQualString())) draws_ = true;
+      for (torch::jit::Value* const value : node->outputs())
+        if (value->type()->kind() == c10::TypeKind::GeneratorType)
+          throw std::invalid_argument(
+              base::text(key_,
+                         ": the network has a random generator of its own, whose draws would "
+                         "depend on the number of ranks. Draw without one: the program seeds "
+                         "the default generator for each replica of a step"));
+      for (torch::jit::Block* const inner : node->blocks()) look_at(inner);
+    }
+  }
+
+  torch::jit::Module script_;
+  std::string key_, name_;
+  bool draws_ = false;
+};
+
+class ScriptNetwork : public LatentModel, public InitialisesItself {
+ public:
+  ScriptNetwork(const NetworkOptions& options, const ScriptSettings& settings,
+                std::shared_ptr<Likelihood> likelihood)
+      : options_(options), gives_point_(settings.gives_point) {
+    fix_executor();
+    if (!settings.encoder || !settings.decoder)
+      throw std::invalid_argument(
+          "model.encoder and model.decoder must name TorchScript files (the same one if it has "
+          "methods encode and decode)");
+    const torch::jit::Module first = loaded(*settings.encoder);
+    const bool in_one = *settings.encoder == *settings.decoder;
+    const torch::jit::Module second = in_one ? first : loaded(*settings.decoder);
+    encoder_.emplace(first, "encode", "model.encoder");
+    decoder_.emplace(second, "decode", "model.decoder");
+    std::set<const void*> seen;
+    if (in_one) {
+      add_tree("", first, settings, seen);
+    } else {
+      add_tree("encoder", first, settings, seen);
+      add_tree("decoder", second, settings, seen);
+    }
+    summed_ = settings.summed_buffers;
+    check_summed_names();
+    finish({options.latent_dim}, std::move(likelihood),
+           gives_point_ ? options.codebook : std::nullopt);
+    check_with_a_batch();
+  }
+
+  base::LatentKind latent_kind() const override {
+    return gives_point_ ? base::LatentKind::point : base::LatentKind::posterior;
+  }
+
+  OwnBuffers own_buffers() const override {
+    OwnBuffers out;
+    for (const auto& entry : named_buffers()) {
+      if (entry.key().starts_with("codes.") || entry.key().starts_with("likelihood.")) continue;
+      const bool is_summed =
+          std::find(summed_.begin(), summed_.end(), entry.key()) != summed_.end();
+      (is_summed                           ? out.summed
+       : entry.value().is_floating_point() ? out.averaged
+                                           : out.counters)
+          .emplace_back(entry.key(), entry.value());
+    }
+    return out;
+  }
+
+  bool draws_numbers() const override { return encoder_->draws() || decoder_->draws(); }
+  void draw_from(std::uint64_t seed) override { seed_ = seed; }
+
+  // Of parameters that the script of a single file has beside those of its modules.
+  bool initialise(const FillUniform& fill) override { return !root_ || root_->initialise(fill); }
+
+ protected:
+  Posterior encode_sample(const Sample& sample) override {
+    begin_draws(0, sample.x.device());
+    std::vector<at::Tensor> given = {sample.input()};
+    if (options_.condition_values > 0) given.push_back(sample.condition);
+    return posterior_of((*encoder_)(std::move(given)), sample.size());
+  }
+
+  Decoded decode_latents(const at::Tensor& z, const Sample& given) override {
+    begin_draws(1, z.device());
+    std::vector<at::Tensor> inputs = {z};
+    if (options_.condition_values > 0) inputs.push_back(given.condition);
+    return decoded_of((*decoder_)(std::move(inputs)), z.size(0));
+  }
+
+ private:
+  void add_tree(const std::string& name, const torch::jit::Module& script,
+                const ScriptSettings& settings, std::set<const void*>& seen) {
+    auto tree = std::make_shared<ScriptTree>(script, settings, seen);
+    if (!name.empty()) {
+      register_module(name, tree);
+      return;
+    }
+    // The names of one file are those of its state_dict.
+    root_ = tree;
+    for (const auto& entry : tree->named_parameters(/*recurse=*/false))
+      register_parameter(entry.key(), entry.value(), entry.value().requires_grad());
+    for (const auto& entry : tree->named_buffers(/*recurse=*/false))
+      register_buffer(entry.key(), entry.value());
+    for (const auto& child : tree->named_children()) register_module(child.key(), child.value());
+  }
+
+  void train(bool on = true) override {
+    if (root_) root_->train(on);
+    LatentModel::train(on);
+  }
+
+  void check_summed_names() const {
+    std::vector<std::string> there;
+    for (const auto& entry : named_buffers()) there.push_back(entry.key());
+    for (const std::string& name : summed_)
+      if (std::find(there.begin(), there.end(), name) == there.end())
+        throw std::invalid_argument(base::text("model.summed_buffers: the network has no buffer ",
+                                               name, "; it has ",
+                                               there.empty() ? "none" : base::list_of_ten(there)));
+  }
+
+  // In evaluation every batch gets the same draws, so that a result does not depend on what was
+  // evaluated before it.
+  void begin_draws(std::uint64_t half, c10::Device device) const {
+    if (!draws_numbers()) return;
+    const std::uint64_t seed = 2 * (is_training() ? seed_ : 0) + half;
+    at::Generator generator = at::globalContext().defaultGenerator(device);
+    const std::lock_guard lock(generator.mutex());
+    generator.set_current_seed(seed);
+  }
+
+  static std::string shape_text(at::IntArrayRef sizes) {
+    std::ostringstream out;
+    out << sizes;
+    return out.str();
+  }
+
+  [[noreturn]] static void refuse_shape(const Half& half, const std::string& what,
+                                        const std::string& wanted, at::IntArrayRef got) {
+    throw std::invalid_argument(
+        base::text(half.name(), " gives ", what, " of shape ", shape_text(got), ", but ", wanted));
+  }
+
+  at::Tensor row_of(const at::Tensor& tensor, const std::string& what, std::int64_t batch) const {
+    if (tensor.dim() < 1 || tensor.size(0) != batch ||
+        tensor.numel() != batch * options_.latent_dim) {
+      const std::int64_t values =
+          tensor.dim() > 0 && tensor.size(0) == batch ? tensor.numel() / batch : 0;
+      refuse_shape(
+          *encoder_, what,
+          base::text("[", batch, ", ", options_.latent_dim, "] is wanted for a batch of ", batch,
+                     values > 0 ? base::text(": set model.latent_dim=", values) : ""),
+          tensor.sizes());
+    }
+    return tensor.flatten(1);
+  }
+
+  Posterior posterior_of(const std::vector<at::Tensor>& given, std::int64_t batch) const {
+    if (gives_point_) {
+      if (given.size() != 1)
+        throw std::invalid_argument(base::text(encoder_->name(), " gives ", given.size(),
+                                               " tensors, but with model.encoder_gives point one "
+                                               "is wanted: z"));
+      return {row_of(given[0], "z", batch), {}};
+    }
+    if (given.size() != 2)
+      throw std::invalid_argument(base::text(
+          encoder_->name(), " gives ", given.size(), " tensors, but two are wanted: mu and log_var",
+          given.size() == 1 ? " (model.encoder_gives: point is for an encoder that gives z alone)"
+                            : ""));
+    return {row_of(given[0], "mu", batch), clamp_log_var(row_of(given[1], "log_var", batch))};
+  }
+
+  Decoded decoded_of(const std::vector<at::Tensor>& given, std::int64_t batch) const {
+    using Of = base::SecondHead::Of;
+    const Of second = options_.second_head.of;
+    const std::size_t wanted = second == Of::nothing ? 1 : 2;
+    if (given.size() != wanted)
+      throw std::invalid_argument(base::text(
+          decoder_->name(), " gives ", given.size(), " tensors, but ", wanted,
+          wanted == 1 ? " is wanted: the mean (or logits) of the values"
+                      : " are wanted by objective.likelihood: the mean of the values and "
+                        "what stands behind it (src/objective/README.md)"));
+    std::vector<std::int64_t> shape = batch_shape(options_.channels, options_.space);
+    shape[0] = batch;
+    if (given[0].sizes() != shape)
+      refuse_shape(*decoder_, "values",
+                   base::text(shape_text(shape), " is wanted for a batch of ", batch),
+                   given[0].sizes());
+    if (wanted == 1) return {given[0], {}};
+    std::vector<std::int64_t> of_second = shape;
+    if (second == Of::sample) std::fill(of_second.begin() + 1, of_second.end(), 1);
+    if (given[1].sizes() != of_second)
+      refuse_shape(*decoder_, "a second output",
+                   base::text(shape_text(of_second), " is wanted for a batch of ", batch),
+                   given[1].sizes());
+    return {given[0], given[1].clamp_min(options_.second_head.least)};
+  }
+
+  // Runs a batch of two samples through both halves, so that what does not fit is told before the
+  // first step, and so is a parameter that no gradient reaches: the exchange between ranks would
+  // wait for it.
+  void check_with_a_batch() {
+    const std::size_t inputs = options_.condition_values > 0 ? 2 : 1;
+    for (const Half* const half : {&*encoder_, &*decoder_})
+      if (half->inputs() != inputs)
+        throw std::invalid_argument(base::text(
+            half->name(), " takes ", half->inputs(), " arguments, but gets ", inputs,
+            inputs == 1 ? " (there is no data.train.condition)" : ", the second is the condition"));
+    constexpr std::int64_t kSamples = 2;
+    std::vector<std::int64_t> shape = batch_shape(options_.input_channels(), options_.space);
+    shape[0] = kSamples;
+    Sample sample(at::zeros(shape));
+    if (options_.condition_values > 0)
+      sample.condition = at::zeros({kSamples, options_.condition_values});
+    eval();
+    try {
+      const Posterior posterior = encode_sample(sample);
+      at::Tensor sum = posterior.mu.sum();
+      if (!posterior.is_point()) sum = sum + posterior.log_var.sum();
+      const Decoded decoded = decode_latents(posterior.mu, sample);
+      sum = sum + decoded.output.sum();
+      if (decoded.second.defined()) sum = sum + decoded.second.sum();
+      if (sum.requires_grad()) sum.backward();
+    } catch (const c10::Error& error) {
+      const std::string whole = error.what_without_backtrace();
+      throw std::invalid_argument(base::text("a batch of shape ", shape_text(shape),
+                                             " does not pass through the network: ", whole));
+    } catch (const torch::jit::JITException& error) {
+      throw std::invalid_argument(base::text("a batch of shape ", shape_text(shape),
+                                             " does not pass through the network: ", error.what()));
+    }
+    std::vector<std::string> without;
+    for (const auto& entry : named_parameters()) {
+      if (entry.key().starts_with("likelihood.")) continue;
+      if (entry.value().requires_grad() && !entry.value().grad().defined())
+        without.push_back(entry.key());
+      entry.value().mutable_grad() = at::Tensor();
+    }
+    train();
+    if (!without.empty())
+      throw std::invalid_argument(base::text(
+          "no output depends on these parameters: ", base::list_of_ten(without),
+          ". Remove them from the script, or save it with requires_grad=False for them"));
+  }
+
+  const NetworkOptions options_;
+  const bool gives_point_;
+  std::optional<Half> encoder_, decoder_;
+  std::shared_ptr<ScriptTree> root_;
+  std::vector<std::string> summed_;
+  std::uint64_t seed_ = 0;
+};
+
+const RegisteredNetwork kScript(
+    {{.name = "script",
+      .help = "a network of your own from Python, saved as TorchScript",
+      .own = base::own_keys<ScriptSettings>([](base::Section& keys, ScriptSettings& own) {
+        keys.key("encoder", own.encoder,
+                 "TorchScript file whose method encode (or forward) maps x [B, C, space...] (and "
+                 "the condition [B, Y], if there is one) to mu and log_var of latent_dim values")
+            .empty_is("null");
+        keys.key(
+                "decoder", own.decoder,
+                "TorchScript file whose method decode (or forward) maps z [B, latent_dim] (and the "
+                "condition) to the values [B, C, space...]; may be the same file")
+            .empty_is("null");
+        keys.choice("encoder_gives", own.gives_point, {{"posterior", false}, {"point", true}},
+                    "posterior: mu and log_var; point: z alone, as an autoencoder's");
+        keys.choice("initialise", own.draws_initial_values, {{"file", false}, {"keyed", true}},
+                    "file: a run begins with the values in the files; keyed: with PyTorch's usual "
+                    "ones, drawn from run.seed (for convolutions, linear layers and norms)");
+        keys.key(
+                "summed_buffers", own.summed_buffers,
+                "names of buffers whose changes are added up over the replicas of a step; those of "
+                "other buffers are averaged")
+            .empty_is("[]");
+      })},
+     base::LatentKind::posterior,
+     /*has_blocks=*/false,
+     /*takes_condition=*/true,
+     /*foreign_layers=*/true,
+     [](const std::any& own) {
+       return std::any_cast<const ScriptSettings&>(own).gives_point ? base::LatentKind::point
+                                                                    : base::LatentKind::posterior;
+     }},
+    [](const NetworkRequest& wanted) {
+      return std::make_shared<ScriptNetwork>(wanted.options, wanted.settings<ScriptSettings>(),
+                                             wanted.likelihood);
+    });
+
+}  // namespace
+}  // namespace vae_dist::model

@@ -1,0 +1,79 @@
+#include "parallel/replica_buffers.hpp"
+
+#include <ATen/ATen.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace vae_dist::parallel {
+namespace {
+
+// The comparison of counters waits for the device, so not every step makes it.
+constexpr std::int64_t kCheckedSteps = 3;
+
+}  // namespace
+
+ReplicaBuffers::ReplicaBuffers(ReplicaBufferNames buffers)
+    : buffers_(std::move(buffers.averaged)), averaged_(buffers_.size()) {
+  buffers_.insert(buffers_.end(), buffers.summed.begin(), buffers.summed.end());
+  counters_ = buffers_.size();
+  buffers_.insert(buffers_.end(), buffers.counters.begin(), buffers.counters.end());
+  for (const auto& [name, buffer] : buffers_) at_start_.push_back(at::empty_like(buffer));
+}
+
+std::int64_t ReplicaBuffers::size() const {
+  std::int64_t numbers = 0;
+  for (const auto& [name, buffer] : buffers_) numbers += buffer.numel();
+  return numbers;
+}
+
+// visit(index of the buffer, its part of `flat` in its own shape)
+template <typename Visit>
+void ReplicaBuffers::for_each(const at::Tensor& flat, Visit visit) const {
+  std::int64_t offset = 0;
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    const at::Tensor& buffer = buffers_[i].second;
+    visit(i, flat.narrow(0, offset, buffer.numel()).view(buffer.sizes()));
+    offset += buffer.numel();
+  }
+}
+
+void ReplicaBuffers::begin_step() {
+  for (std::size_t i = 0; i < buffers_.size(); ++i) at_start_[i].copy_(buffers_[i].second);
+}
+
+void ReplicaBuffers::take_back() {
+  for (std::size_t i = 0; i < buffers_.size(); ++i) buffers_[i].second.copy_(at_start_[i]);
+}
+
+void ReplicaBuffers::add(const at::Tensor& to, double share) {
+  latest_counts_.clear();
+  for_each(to, [&](std::size_t i, const at::Tensor& part) {
+    const at::Tensor& buffer = buffers_[i].second;
+    const at::Tensor change = (buffer - at_start_[i]).to(part.scalar_type());
+    if (i >= counters_) latest_counts_.push_back(change);
+    part.add_(change, i >= averaged_ && i < counters_ ? 1.0 : share);
+  });
+}
+
+void ReplicaBuffers::finish(const at::Tensor& sums, const at::Tensor& skip) {
+  const at::Tensor skipped = skip.to(at::kBool).squeeze();
+  const bool checks =
+      counters_ < buffers_.size() && checked_steps_++ < kCheckedSteps && !skipped.item<bool>();
+  for_each(sums, [&](std::size_t i, const at::Tensor& part) {
+    const auto& [name, buffer] = buffers_[i];
+    at::Tensor change = part;
+    if (i >= counters_) {
+      change = part.round();
+      if (checks && !at::allclose(part, latest_counts_.at(i - counters_), 1e-4, 1e-4))
+        throw base::BadInput(base::text(
+            "the network's buffer ", name,
+            " holds whole numbers, and the replicas of a step changed it by different ones, so its "
+            "value would depend on the number of ranks. Keep in a buffer only what every batch "
+            "changes alike, or list it in model.summed_buffers"));
+    }
+    buffer.copy_(at::where(skipped, at_start_[i], at_start_[i] + change.to(buffer.scalar_type())));
+  });
+}
+
+}  // namespace vae_dist::parallel

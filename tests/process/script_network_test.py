@@ -1,0 +1,282 @@
+"""Networks that were written in Python: the same training as the program's own, the same bits at any number of ranks, and errors that say what is wanted."""
+import subprocess
+import sys
+import unittest
+
+import h5py
+import numpy
+import torch
+
+import runs
+
+sys.path.insert(0, str(runs.SOURCE / "tests" / "golden"))
+import safetensors_file  # noqa: E402
+
+EXAMPLES = runs.SOURCE / "launcher" / "python" / "examples"
+STEPS = 18
+REPLICAS = ["distributed.replicas=8", "train.global_batch=32", "distributed.reproducible=true"]
+
+
+def script(*files, latent=4):
+    return ["model.name=script", f"model.encoder={files[0]}", f"model.decoder={files[-1]}", f"model.latent_dim={latent}"]
+
+
+class Tiny(torch.nn.Module):
+    """A linear network for 16x16 grey pictures, which tests derive others from."""
+
+    def __init__(self):
+        super().__init__()
+        self.to_code, self.from_z = torch.nn.Linear(256, 8), torch.nn.Linear(4, 256)
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        mu, log_var = self.to_code(x.flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(z)).view(-1, 1, 16, 16)
+
+
+class Counting(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("samples", torch.zeros(()))
+        self.register_buffer("level", torch.zeros(()))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        if self.training:
+            self.samples.add_(x.shape[0])
+            self.level.mul_(0.9).add_(0.1 * x.detach().float().mean())
+            self.batches.add_(1)
+        mu, log_var = self.to_code(x.flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class CountingBright(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("bright", torch.zeros((), dtype=torch.long))
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        if self.training:
+            self.bright.add_((x > 0.5).sum())
+        mu, log_var = self.to_code(x.flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class Noisy(Tiny):
+    """Draws in its forward, also in evaluation."""
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        mu, log_var = self.to_code((x + 0.1 * torch.randn_like(x)).flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class WithUnused(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.forgotten = torch.nn.Linear(2, 2)
+
+    @torch.jit.export
+    def unused(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forgotten(x)
+
+
+class WithGenerator(Tiny):
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        noise = torch.randn(x.shape, generator=torch.Generator())
+        mu, log_var = self.to_code((x + noise).flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class Point(Tiny):
+    @torch.jit.export
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return self.to_code(x.flatten(1))[:, :4]
+
+
+class WrongShape(Tiny):
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(z)).view(-1, 16, 16, 1)
+
+
+class ScriptNetworks(runs.RunFolder):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        small = ["--channels", "1", "--size", "16", "--latent-dim", "4", "--widths", "8", "16"]
+        for name in ("vanilla_vae", "unet_vae"):
+            cls.example(f"{name}.py", f"{name}.pt", *small)
+
+    @classmethod
+    def train(cls, name, *overrides, config="run.yaml", **options):
+        """Without the key of layers that a script has no use for."""
+        own_layers = "model.name=script" in overrides
+        small = [setting for setting in runs.SMALL if not (own_layers and setting.startswith("model.hidden_dims"))]
+        return cls.program("train", "--config", config, f"run.name={name}", *small, *overrides, **{"check": True, **options})
+
+    @classmethod
+    def example(cls, *arguments):
+        subprocess.run([sys.executable, EXAMPLES / arguments[0], *map(str, arguments[1:])], cwd=cls.folder, check=True, stdout=subprocess.DEVNULL)
+
+    def saved(self, network):
+        """Scripts a network under its class's name."""
+        torch.manual_seed(5)
+        name = f"{type(network).__name__}.pt"
+        torch.jit.script(network).save(self.folder / name)
+        return name
+
+    def weights(self, name):
+        return safetensors_file.read(self.checkpoint(name) / "weights.safetensors")[0]
+
+    def assert_same_bits(self, name, reference):
+        for file in ("weights.safetensors", "optimizer.safetensors"):
+            self.assertEqual((self.checkpoint(name) / file).read_bytes(), (self.checkpoint(reference) / file).read_bytes(), file)
+        self.assertEqual(self.losses(name), self.losses(reference))
+
+
+class Training(ScriptNetworks):
+    def test_pytorch_vaes_network_trains_as_the_programs_own(self):
+        self.train("first", "train.steps=1")
+        settings = ["--from", "runs/first", "train.steps=30", "distributed.replicas=2"]
+        self.train("programs", *settings, np=2)
+        self.train("scripted", *settings[2:], "--from", "runs/first", *[*script("vanilla_vae.pt")], np=2)
+        numpy.testing.assert_allclose(self.losses("scripted"), self.losses("programs"), rtol=2e-5)
+        own, scripted = self.weights("programs"), self.weights("scripted")
+        self.assertEqual(own.keys(), scripted.keys())
+        for name, tensor in own.items():
+            if "num_batches" in name:
+                self.assertTrue(tensor.equal(scripted[name]), name)
+            else:
+                numpy.testing.assert_allclose(scripted[name], tensor, rtol=0, atol=3e-3 * max(1, tensor.abs().max().item()), err_msg=name)
+        for name in ("encoder.0.0.bias", "decoder.0.0.bias"):
+            self.assertTrue(scripted[name].equal(self.weights("first")[name]), f"{name} has requires_grad=False")
+
+    def test_dropout_and_batch_norm_have_the_same_bits_at_any_number_of_ranks_and_through_stops(self):
+        for name, files, more in (("unet", ["unet_vae.pt"], ["train.ema_decay=0.9"]), ("noisy", [self.saved(Noisy())], ["objective.regularisers=[{name: tc}]"])):
+            with self.subTest(name):
+                settings = [*script(*files), *REPLICAS, *more]
+                self.train(name, *settings, f"train.steps={STEPS}", np=4)
+                for np, steps in ((2, 5), (8, 8), (1, STEPS)):
+                    self.train(f"{name}_moved", *settings, f"train.steps={steps}", np=np)
+                self.assert_same_bits(f"{name}_moved", name)
+                self.assertLess(self.losses(name)[-1], self.losses(name)[0])
+        self.train("other_seed", *script("unet_vae.pt"), *REPLICAS, "run.seed=1", "train.steps=3", np=2)
+        self.assertNotEqual(self.losses("other_seed")[0], self.losses("unet")[0])
+
+    def test_evaluations_of_a_network_that_draws_are_the_same_at_any_number_of_ranks(self):
+        self.train("drawing", *script(self.saved(Noisy())), "train.steps=3")
+        lines = []
+        for np in (1, 2):
+            self.program("evaluate", "--checkpoint", "runs/drawing", "--json", f"{np}.json", np=np, check=True)
+            lines.append((self.folder / f"{np}.json").read_text())
+        self.assertEqual(*lines)
+
+    def test_buffers_do_not_depend_on_ranks(self):
+        file = self.saved(Counting())
+        for np in (1, 2, 4):
+            self.train(f"counting_{np}", *script(file), *REPLICAS, "model.summed_buffers=[samples]", "train.steps=5", np=np)
+        weights = self.weights("counting_1")
+        self.assertEqual(weights["samples"].item(), 5 * 32)
+        self.assertEqual(weights["batches"].item(), 5)
+        self.assertEqual(weights["batches"].dtype, torch.int64)
+        self.assertGreater(weights["level"].item(), 0)
+        for np in (2, 4):
+            self.assert_same_bits(f"counting_{np}", "counting_1")
+        refused = self.train("bright", *script(self.saved(CountingBright())), *REPLICAS, "train.steps=2", check=False)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("bright", refused.stderr)
+        self.train("bright_sum", *script("CountingBright.pt"), *REPLICAS, "model.summed_buffers=[bright]", "train.steps=2", np=2)
+        self.assertGreater(self.weights("bright_sum")["bright"].item(), 0)
+
+    def test_initial_values_are_the_files_or_drawn_from_the_seed(self):
+        scripted = torch.jit.load(self.folder / "vanilla_vae.pt").state_dict()
+        still = ["train.steps=1", "train.optimizer.learning_rate=0"]
+        self.train("kept", *script("vanilla_vae.pt"), *still, np=2)
+        self.train("drawn", *script("vanilla_vae.pt"), *still, "model.initialise=keyed")
+        self.train("own", *still)
+        kept, drawn, own = self.weights("kept"), self.weights("drawn"), self.weights("own")
+        for name, tensor in scripted.items():
+            if "running" in name or "num_batches" in name:
+                continue
+            self.assertTrue(kept[name].equal(tensor), name)
+            self.assertEqual(drawn[name].equal(tensor), set(tensor.unique().tolist()) <= {0, 1}, name)
+            self.assertTrue(drawn[name].equal(own[name]), f"{name}: the layers are the same ones in the same order")
+
+    def test_two_files_of_vectors_under_a_condition(self):
+        random = numpy.random.default_rng(3)
+        labels = random.integers(3, size=300)
+        with h5py.File(self.folder / "vectors.h5", "w") as file:
+            file["x"] = (random.normal(size=(300, 20)) + 3 * labels[:, None]).astype("f4")
+            file["label"] = labels.astype("i4")
+        self.write_config("vectors.yaml", "run: {name: vectors}\ndata: {normalize: standardize, train: {file: vectors.h5, dataset: x, layout: NV, condition: [{name: classes, dataset: label}]}}\n")
+        self.example("vector_vae.py", "encoder.pt", "decoder.pt", "--values", "20", "--condition", "3", "--latent-dim", "4")
+        self.train("vectors", *script("encoder.pt", "decoder.pt"), "train.steps=30", config="vectors.yaml", np=2)
+        self.assertLess(self.losses("vectors")[-1], 0.7 * self.losses("vectors")[0])
+        self.assertIn("encoder.body.body.0.weight", self.weights("vectors"))
+        self.program("sample", "--checkpoint", "runs/vectors", "--condition", "label=2", "--out", "s.h5", check=True)
+        lacks = self.train("lacks", *script("encoder.pt", "decoder.pt"), "data.train.condition=[]", "train.steps=1", config="vectors.yaml", check=False)
+        self.assertEqual(lacks.returncode, 2)
+        self.assertIn("takes 2 arguments", lacks.stderr)
+
+    def test_points_codes_bf16_and_accumulation(self):
+        point = [*script(self.saved(Point())), "model.encoder_gives=point", "train.steps=10"]
+        for name, settings in (("point", []), ("codes", ["model.codes={kind: vector_quantized, size: 8, groups: 2}"]), ("bf16", ["train.precision=bf16"]),
+                               ("fp64", ["train.precision=fp64", "distributed.replicas=4"])):
+            with self.subTest(name):
+                self.train(name, *point, *settings)
+                self.assertLess(self.losses(name)[-1], self.losses(name)[0])
+
+
+class Use(ScriptNetworks):
+    def test_embed_reconstruct_and_sample_are_those_of_the_script_in_python(self):
+        self.train("used", *script("unet_vae.pt"), "train.steps=20", "pictures.every_epochs=1", np=2)
+        network = torch.jit.load(self.folder / "unet_vae.pt")
+        network.load_state_dict(self.weights("used"))
+        network.eval()
+        with h5py.File(self.folder / "shapes.h5") as file, torch.no_grad():
+            x = torch.from_numpy(file["imgs"][:]).reshape(-1, 1, 16, 16) / 255
+            mu, log_var = network.encode(x)
+            reconstruction = network.decode(mu)
+        self.program("embed", "--checkpoint", "runs/used", "--data", "shapes.h5", "--labels", "none", "--out", "codes.h5", check=True)
+        self.program("reconstruct", "--checkpoint", "runs/used", "--data", "shapes.h5", "--rows", "0:200", "--out", "r.h5", check=True)
+        with h5py.File(self.folder / "codes.h5") as codes, h5py.File(self.folder / "r.h5") as made:
+            numpy.testing.assert_allclose(codes["mu"], mu, rtol=1e-4, atol=1e-5)
+            numpy.testing.assert_allclose(codes["log_var"], log_var, rtol=1e-4, atol=1e-5)
+            numpy.testing.assert_allclose(numpy.asarray(made["reconstructions"]).reshape(x.shape), reconstruction, rtol=0, atol=1e-5)
+        self.program("sample", "--checkpoint", "runs/used", "--out", "s.png", check=True)
+
+    def test_what_does_not_fit_is_refused_before_the_first_step(self):
+        (self.folder / "no.pt").write_text("no")
+        good = self.saved(Tiny())
+        cases = (
+            ([*script(good, latent=5)], "model.latent_dim=4"),
+            ([*script(self.saved(WrongShape()))], "[2, 1, 16, 16] is wanted"),
+            ([*script(self.saved(Point()))], "two are wanted: mu and log_var"),
+            ([*script("no.pt")], "cannot be read as TorchScript"),
+            ([*script("nowhere.pt")], "nowhere.pt"),
+            ([*script(self.saved(WithUnused()))], "forgotten.weight"),
+            ([*script(self.saved(WithGenerator()))], "generator of its own"),
+            ([*script(good), "distributed.batch_norm=sync"], "batch_norm"),
+            ([*script(good), "model.summed_buffers=[seen]"], "no buffer seen"),
+            ([*script(good), "model.hidden_dims=[4]"], "model.hidden_dims"),
+            ([*script(good), "objective.variance=predicted"], "2 are wanted by objective.likelihood"),
+            ([*script(good), "model.codes.kind=vector_quantized"], "cannot be quantized"),
+            (["model.name=script"], "model.encoder and model.decoder"),
+        )
+        for settings, says in cases:
+            with self.subTest(says):
+                done = self.train("refused", *settings, "train.steps=2", check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(says, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
