@@ -25,7 +25,7 @@ test_wheels=("numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2" "grafana-founda
 {
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev liblzf-dev libkissfft-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
-  nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libcurl4-openssl-dev libgtest-dev libgmock-dev libbenchmark-dev)
+  nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libcurl4-openssl-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev)
 test_packages=(iproute2 tmux shellcheck)   # hosts as network namespaces; a terminal; scripts looked at
 }
 
