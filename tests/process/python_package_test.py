@@ -1,110 +1,22 @@
 """The Python package computes what the program computes: every network, likelihood, transform and condition, trained by the program and compared with its
-verbs' files. The package is installed from the checkout by pip, without a network."""
-import pathlib
+verbs' files."""
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 import unittest
 
-import h5py
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
 import runs
-
-ROWS = 48
-TRAINED = ["train.steps=6", "train.optimizer.learning_rate=0.01", "evaluate.every_epochs=1", "evaluate.every_steps=6"]
-NATS = ["objective.reduction=sum"]
-
-# The package as users install it; every class of this file shares it.
-TARGET = tempfile.TemporaryDirectory(prefix="vae_dist_package_")
+from package_runs import NATS, ROWS, TOLD, TRAINED, Package, vae_dist
 
 
-def setUpModule():
-    source = pathlib.Path(TARGET.name) / "source"
-    shutil.copytree(runs.SOURCE / "launcher" / "python", source, ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index",
-                           "--target", f"{TARGET.name}/site", str(source)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"pip ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    sys.path.insert(0, f"{TARGET.name}/site")
-    global vae_dist
-    import vae_dist
-
-
-def tearDownModule():
-    TARGET.cleanup()
-
-
-class Package(runs.RunFolder):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        random = np.random.default_rng(7)
-        position = np.arange(16) / 3
-        cls.energy, cls.kind = np.exp(random.uniform(0, 2, ROWS)), random.integers(0, 3, ROWS)
-        shapes = np.sin(position[None, :, None] * cls.energy[:, None, None] / 3) * np.cos(position)[None, None, :] + 0.1 * random.standard_normal((ROWS, 16, 16))
-        with h5py.File(cls.folder / "arrays.h5", "w") as file:
-            file["bytes"] = np.clip(127 * (1 + shapes), 0, 255).astype("u1")
-            file["colour"] = np.clip(127 * (1 + np.stack([shapes, shapes[:, ::-1], -shapes], -1)), 0, 255)[:, :12, :14].astype("u1")
-            file["field"], file["mass"] = (3 * shapes).astype("<f4"), np.exp(shapes).astype("<f4")
-            file["field"].attrs["units"] = "K"
-            file["volume"] = (shapes[:, :6, :5, None] * np.linspace(1, 2, 7)).astype("<f4") + 2
-            file["series"] = np.exp(shapes.reshape(ROWS, 64, 4)).astype("<f4")
-            file["vector"] = np.stack([shapes[:, 0, 0], np.exp(shapes[:, 1, 1]), np.exp(shapes[:, 2, 2]), np.square(shapes[:, 3, 3]), 1e3 * shapes[:, 4, 4]], 1).astype("<f4")
-            counts = random.poisson(np.exp(1 + shapes[:, :8, :8])).astype("<f4")
-            file["counts"] = counts
-            gaps = (3 * shapes).astype("<f4")
-            gaps[random.random(gaps.shape) < 0.2] = np.nan
-            file["gaps"] = gaps
-            file["truth/energy"], file["kind"] = cls.energy[:, None], cls.kind.astype("<i8")
-            file["pair"] = np.stack([cls.energy, -cls.energy], 1)
-            file["kind"].attrs["names"] = ["up", "down", "strange"]
-
-    def source(self, dataset, layout, **more):
-        return "data.train={" + ", ".join(f"{key}: {value}" for key, value in {"file": "arrays.h5", "dataset": dataset, "layout": layout, **more}.items()) + "}"
-
-    def trained(self, name, *overrides):
-        self.train(name, *TRAINED, *overrides)
-        return vae_dist.load(self.run_path(name))
-
-    def verb(self, verb, name, *arguments):
-        """Everything in the file that a verb writes: by its path, as tensors."""
-        self.program(verb, "--checkpoint", f"runs/{name}", *arguments, "--out", f"{verb}.h5", "--overwrite", check=True)
-        found = {}
-        with h5py.File(self.folder / f"{verb}.h5") as file:
-            file.visititems(lambda path, item: found.__setitem__(path, torch.from_numpy(item[...])) if isinstance(item, h5py.Dataset) else None)
-        return found
-
-    @staticmethod
-    def samples(found, prefix):
-        """The samples under a name, as the package takes and returns them."""
-        return found[prefix] if prefix in found else {path.removeprefix(prefix + "/"): values for path, values in found.items() if path.startswith(prefix + "/")}
-
-    def assert_close(self, ours, theirs, what, relative=1e-5):
-        if isinstance(ours, dict):
-            self.assertEqual(ours.keys(), theirs.keys())
-            for name, values in ours.items():
-                self.assert_close(values, theirs[name], f"{what} {name}", relative)
-            return
-        self.assertEqual(ours.shape, theirs.shape, what)
-        scale = theirs[theirs.isfinite()].abs().max().item()
-        self.assertGreater(scale, 0, what)
-        np.testing.assert_allclose(ours.double(), theirs.double(), rtol=relative, atol=relative * scale, err_msg=what)
-
-    def told(self, name, rows):
-        """The conditions of rows, as the file stores them."""
-        return {"truth/energy": self.energy[:rows], "kind": self.kind[:rows]} if name else None
-
+class Compared(Package):
     def assert_same(self, name, *overrides, conditional=False, of_network=True):
         """Trains a run and compares all verbs; without `of_network`, what depends on the likelihood alone. Returns the model and the run's last evaluation."""
         model = self.trained(name, *overrides)
         self.assertFalse(model.training)
         evaluation = {key: column[-1] for key, column in vae_dist.metrics(self.run_path(name), evaluations=True, frame=False).items()}
-        condition = self.told(conditional, ROWS)
+        condition = self.told(conditional)
         if model.latent_kind != "none":
             rows = self.verb("reconstruct", name, "--rows", f"0:{ROWS}")
             originals = self.samples(rows, "originals")
@@ -138,39 +50,56 @@ class Package(runs.RunFolder):
         term = evaluation["evaluation_reconstruction_loss"]
         self.assertAlmostEqual(-log_p.mean().item(), term, delta=1e-5 * (1 + abs(term)))
 
+    def assert_comes_back(self, model, name, *overrides):
+        """`weights import` takes what the package saves, and the run's new checkpoint has the same bytes of tensors."""
+        saved = self.folder / f"{name}.safetensors"
+        model.save(saved)
+        self.program("weights", "import", saved, "--config", "run.yaml", f"run.name={name}_back", *runs.SMALL, *TRAINED, *overrides, check=True)
+        ours, theirs = load_file(saved), load_file(self.checkpoint(f"{name}_back") / "weights.safetensors")
+        self.assertEqual(ours.keys(), theirs.keys())
+        for tensor in ours:
+            self.assertEqual((ours[tensor].dtype, ours[tensor].shape, ours[tensor].numpy().tobytes()), (theirs[tensor].dtype, theirs[tensor].shape, theirs[tensor].numpy().tobytes()), tensor)
 
-class Networks(Package):
+
+class Networks(Compared):
     def test_vanilla_vae(self):
         self.assert_same("vanilla", self.source("bytes", "NHW"))
 
     def test_averages_of_the_weights_are_taken_where_the_run_keeps_them(self):
-        model, _ = self.assert_same("averaged", self.source("colour", "NHWC"), "train.ema_decay=0.9", "data.range=[-1, 1]", "model.activation=silu")
+        overrides = [self.source("colour", "NHWC"), "train.ema_decay=0.9", "data.range=[-1, 1]", "model.activation=silu"]
+        model, _ = self.assert_same("averaged", *overrides)
+        self.assert_comes_back(model, "averaged", *overrides)
         raw = load_file(self.checkpoint("averaged") / "weights.safetensors")
         self.assertFalse(torch.equal(raw["fc_mu.weight"], model.network.state_dict()["fc_mu.weight"]))
 
     def test_resnet_vae_with_a_flat_latent(self):
-        self.assert_same("flat", self.source("colour", "NHWC"), "model.name=resnet_vae", "model.blocks=1", "model.attention_at=[6]", "objective.variance=predicted", *NATS)
+        overrides = [self.source("colour", "NHWC"), "model.name=resnet_vae", "model.blocks=1", "model.attention_at=[6]", "objective.variance=predicted", *NATS]
+        model, _ = self.assert_same("flat", *overrides)
+        self.assert_comes_back(model, "flat", *overrides)
 
     def test_resnet_vae_with_a_spatial_latent_and_conditions(self):
-        model, _ = self.assert_same("spatial", self.source("field", "NHW", condition="[{name: numbers, dataset: truth/energy, transform: log}, {name: classes, dataset: kind}]"),
-                                    "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.activation=relu", "data.normalize=min_max",
-                                    "objective.variance=predicted_shared", *NATS, conditional=True)
+        overrides = [self.source("field", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.activation=relu", "data.normalize=min_max", "objective.variance=predicted_shared", *NATS]
+        model, _ = self.assert_same("spatial", *overrides, conditional=True)
+        self.assert_comes_back(model, "spatial", *overrides)
         self.assertEqual(model.latent_values, 2 * 8 * 8)
 
     def test_mlp_vae_of_vectors_with_a_transform_for_each_value_and_conditions(self):
         condition = "[{name: numbers, dataset: truth/energy, transform: none, normalize: min_max}, {name: classes, dataset: kind}]"
-        self.assert_same("mlp", self.source("vector", "NV", condition=condition), "model.name=mlp_vae", "model.hidden_dims=[16]", "data.normalize=standardize",
-                         "data.transform=[asinh, log1p, log, sqrt, none]", "objective.likelihood=laplace", "objective.spread=predicted", *NATS, conditional=True)
+        overrides = [self.source("vector", "NV", condition=condition), "model.name=mlp_vae", "model.hidden_dims=[16]", "data.normalize=standardize", "data.transform=[asinh, log1p, log, sqrt, none]", "objective.likelihood=laplace", "objective.spread=predicted", *NATS]
+        model, _ = self.assert_same("mlp", *overrides, conditional=True)
+        self.assert_comes_back(model, "mlp", *overrides)
 
     def test_a_linear_vae(self):
         self.assert_same("linear", self.source("bytes", "NHW"), "model.name=mlp_vae", "model.hidden_dims=[]", "model.activation=tanh")
 
     def test_an_autoencoder_of_volumes(self):
-        self.assert_same("volumes", self.source("volume", "NDHW"), "model.name=autoencoder", "data.normalize=standardize", "data.transform=log", *NATS)
+        overrides = [self.source("volume", "NDHW"), "model.name=autoencoder", "data.normalize=standardize", "data.transform=log", *NATS]
+        model, _ = self.assert_same("volumes", *overrides)
+        self.assert_comes_back(model, "volumes", *overrides)
 
     def test_a_vae_of_several_datasets_told_their_classes(self):
         model, evaluation = self.assert_same(
-            "several", self.source("[field, mass]", "NHW", condition="[{name: numbers, dataset: truth/energy, transform: log}, {name: classes, dataset: kind}]"),
+            "several", self.source("[field, mass]", "NHW", condition=TOLD),
             "data.normalize=standardize", "data.transform=[none, log1p]", "objective.variance=learned", *NATS, conditional=True)
         originals = self.samples(self.verb("reconstruct", "several", "--rows", f"0:{ROWS}"), "originals")
         # The bound in the file's units, less the same in the model's.
@@ -181,7 +110,9 @@ class Networks(Package):
         self.assert_same("tiles", self.source("series", "NWC"), "data.normalize=standardize", "data.transform=log", "data.random_crop=[24]")
 
     def test_a_decoder_alone(self):
-        model, _ = self.assert_same("decoder", self.source("bytes", "NHW"), "model.name=decoder_only", "objective.prior_samples=8", "objective.sigma=0.3", *NATS)
+        overrides = [self.source("bytes", "NHW"), "model.name=decoder_only", "objective.prior_samples=8", "objective.sigma=0.3", *NATS]
+        model, _ = self.assert_same("decoder", *overrides)
+        self.assert_comes_back(model, "decoder", *overrides)
         with self.assertRaisesRegex(ValueError, "no encoder"):
             model.encode(torch.zeros(1, 1, 16, 16))
         log_p = [model.log_prob(torch.zeros(4, 1, 16, 16), draws=draws, generator=torch.Generator().manual_seed(1)).mean().item() for draws in (1, 64)]
@@ -196,7 +127,7 @@ class Networks(Package):
         self.assert_same("raw", self.source("gaps", "NHW"), "data.normalize=none", "data.missing=mask", "data.encoder_transform=asinh", "model.name=resnet_vae")
 
 
-class Likelihoods(Package):
+class Likelihoods(Compared):
     """Of a point as code, so that the program's evaluation is a number without noise."""
 
     def assert_likelihood(self, name, likelihood, *overrides, source=None):
