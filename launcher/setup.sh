@@ -19,7 +19,8 @@ environment=$deps/torch-$torch_version
 # What only tests and checks of the code need beside torch.
 # shellcheck disable=SC2034
 test_wheels=("numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2" "grafana-foundation-sdk==1769699379!11.6.0;python_version>='3.11'"
-  "clang-format==21.1.8" "hdf5plugin==3.3.1")
+  "clang-format==21.1.8" "hdf5plugin==3.3.1"
+  "safetensors==0.8.0" "flit_core==3.12.0" "onnx==1.23.2" "onnxscript==0.7.2" "onnxruntime==1.32.0")   # launcher/python and its exports
 
 # shellcheck disable=SC2034  # the scripts that source this use them
 {

@@ -1,5 +1,6 @@
 """The Python package computes what the program computes: every network, likelihood, transform and condition, trained by the program and compared with its
 verbs' files."""
+import os
 import re
 import unittest
 
@@ -193,6 +194,21 @@ class Known(Package):
         for wrong in ("found@3", "found@worst", "absent"):
             with self.subTest(wrong), self.assertRaises((FileNotFoundError, ValueError)):
                 vae_dist.load(self.run_path(wrong))
+
+    def test_what_the_document_shows_runs(self):
+        self.trained("moving", self.source("bytes", "NHW"))
+        self.verb("reconstruct", "moving")
+        (self.folder / "reconstruct.h5").rename(self.folder / "reconstructions.h5")
+        text = (runs.SOURCE / "launcher/python/README.md").read_text()
+        names, here = {"x": torch.rand(2, 1, 16, 16)}, os.getcwd()
+        os.chdir(self.folder)
+        try:
+            for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+                exec(block, names)
+        finally:
+            os.chdir(here)
+        self.assert_close(names["ours"], torch.from_numpy(names["theirs"]), "reconstructions")
+        self.assertEqual((names["pictures"].shape, names["log_p"].shape), ((16, 1, 16, 16), (2,)))
 
     def test_tables_of_logs_and_runs(self):
         self.trained("logged", self.source("bytes", "NHW"))
