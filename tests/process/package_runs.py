@@ -35,6 +35,7 @@ def installed():
 
 
 vae_dist = installed()
+from vae_dist.kept_config import parse_kept_config  # noqa: E402
 
 
 class Package(runs.RunFolder):
@@ -65,7 +66,10 @@ class Package(runs.RunFolder):
 
     def trained(self, name, *overrides):
         self.train(name, *TRAINED, *overrides)
-        return vae_dist.load(self.run_path(name))
+        given = vae_dist.read_checkpoint(self.run_path(name))
+        # Older checkpoints have no config.json, and their config.yaml says the same.
+        self.assertEqual(parse_kept_config((given.path / "config.yaml").read_text()), given.config)
+        return vae_dist.TrainedModel(given)
 
     def verb(self, verb, name, *arguments):
         """Everything in the file that a verb writes: by its path, as tensors."""

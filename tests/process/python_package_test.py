@@ -1,7 +1,9 @@
 """The Python package computes what the program computes: every network, likelihood, transform and condition, trained by the program and compared with its
 verbs' files."""
+import json
 import os
 import re
+import shutil
 import unittest
 
 import torch
@@ -9,6 +11,7 @@ from safetensors.torch import load_file
 
 import runs
 from package_runs import NATS, ROWS, TOLD, TRAINED, Package, vae_dist
+from vae_dist.likelihoods import Decoded, LikelihoodOptions
 
 
 class Compared(Package):
@@ -103,6 +106,11 @@ class Networks(Compared):
             "several", self.source("[field, mass]", "NHW", condition=TOLD),
             "data.normalize=standardize", "data.transform=[none, log1p]", "objective.variance=learned", *NATS, conditional=True)
         originals = self.samples(self.verb("reconstruct", "several", "--rows", f"0:{ROWS}"), "originals")
+        # Both estimates of log p(x|y) are of the file's values, and with few nats of KL they hardly depend on the draws.
+        self.program("evaluate", "--checkpoint", "runs/several", "--importance-samples", "64", "--json", "several.json", check=True)
+        theirs = json.loads((self.folder / "several.json").read_text())["log_p_nats"][-1]["nats"]
+        ours = model.log_prob(originals, condition=self.told(True), draws=64, generator=torch.Generator().manual_seed(2)).double().mean().item()
+        self.assertAlmostEqual(ours, theirs, delta=1e-3 * abs(theirs))
         # The bound in the file's units, less the same in the model's.
         jacobian = evaluation["elbo_nats"] + evaluation["evaluation_reconstruction_loss"] + evaluation["evaluation_kld"]
         self.assertAlmostEqual(model.normalisation.log_jacobian(model.stored(originals)).mean().item(), jacobian, delta=1e-4 * abs(jacobian))
@@ -156,6 +164,24 @@ class Likelihoods(Compared):
                 self.assert_likelihood(likelihood, likelihood, "data.normalize=none", "data.encoder_transform=log1p", "objective.generated_total=500", source=self.source("counts", "NHW"))
 
 
+class Draws(unittest.TestCase):
+    """What is drawn from p(x|z) has the mean that the likelihood states."""
+
+    def test_means_of_draws(self):
+        generator, count = torch.Generator().manual_seed(3), 4000
+        for name, own in (("gaussian", {"sigma": 0.3}), ("gaussian", {"variance": "predicted"}), ("laplace", {"scale": 0.2}), ("laplace", {"spread": "predicted"}), ("bernoulli", {}),
+                          ("discretized_logistic", {}), ("poisson", {}), ("negative_binomial", {}), ("zero_inflated_negative_binomial", {})):
+            with self.subTest(name, **own):
+                likelihood = vae_dist.LIKELIHOODS[name](LikelihoodOptions({"generated_total": 20, **own}, 0, 1, 2, 6)).requires_grad_(False)
+                output = torch.linspace(0.4, 0.6, 6).view(1, 2, 3).expand(count, -1, -1).contiguous()
+                decoded = Decoded(output, -1 + output if likelihood.second_head else None)
+                drawn, mean = likelihood.draw(decoded, generator=generator), likelihood.mean(decoded)[0]
+                self.assertEqual(drawn.shape, output.shape)
+                error = drawn.std(0) / count ** 0.5
+                self.assertTrue(((drawn.mean(0) - mean).abs() < 5 * error).all(), (drawn.mean(0), mean))
+                self.assertTrue(likelihood.log_prob(decoded, drawn).isfinite().all())
+
+
 class Known(Package):
     """What the package knows, and what it says of anything else."""
 
@@ -183,6 +209,15 @@ class Known(Package):
         self.assertEqual([vae_dist.load(f"{self.run_path('found')}{which}").step for which in ("", "@2", "@4")], [6, 2, 4])
         best = vae_dist.load(f"{self.run_path('found')}@best")
         self.assertEqual(best.step, best.state["best_step"])
+        # One from before there were sums and a config.json.
+        shutil.copytree(self.checkpoint("found", 2), self.folder / "older")
+        manifest = json.loads((self.folder / "older/manifest.json").read_text())
+        del manifest["files"]["config.json"]
+        for entry in manifest["files"].values():
+            del entry["sha256"]
+        (self.folder / "older/config.json").unlink()
+        (self.folder / "older/manifest.json").write_text(json.dumps(manifest))
+        self.assertEqual(vae_dist.load(self.folder / "older").config, vae_dist.load(f"{self.run_path('found')}@2").config)
         newest = self.checkpoint("found") / "weights.safetensors"
         damaged = bytearray(newest.read_bytes())
         damaged[-1] ^= 1
@@ -219,6 +254,14 @@ class Known(Package):
         found = vae_dist.runs(self.folder / "runs", frame=False)
         row = found["run"].tolist().index("logged")
         self.assertEqual((found["model"][row], found["step"][row], found["loss"][row]), ("vanilla_vae", 6, self.losses("logged")[-1]))
+
+    def test_a_model_can_be_trained_on(self):
+        model = self.trained("further", self.source("bytes", "NHW"))
+        model.requires_grad_(True).train()
+        x = torch.rand(8, 1, 16, 16)
+        (model.reconstruct(x, latent="sample") - x).square().mean().backward()
+        self.assertTrue(all(parameter.grad.isfinite().all() for parameter in model.network.parameters()))
+        self.assertGreater(model.network.fc_var.weight.grad.abs().sum().item(), 0)
 
     def test_what_samples_and_conditions_have_to_be_is_said(self):
         model = self.trained("told", self.source("[field, mass]", "NHW", condition="[{name: classes, dataset: kind}]"), "data.normalize=standardize")

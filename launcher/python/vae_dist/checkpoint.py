@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from vae_dist.kept_config import parse_kept_config
+
 Location = str | pathlib.Path
 
 
@@ -94,12 +96,7 @@ def _state(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> dict
 def _config(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> dict[str, Any]:
     if "config.json" in manifest["files"]:
         return json.loads(_verified(folder, manifest, "config.json", verify).read_bytes())
-    path = _verified(folder, manifest, "config.yaml", verify)
-    try:
-        import yaml
-    except ImportError:
-        raise ValueError(f"{folder} is from before checkpoints had a config.json: install PyYAML, or let a newer vae_dist write a checkpoint of this run") from None
-    return yaml.safe_load(path.read_text())
+    return parse_kept_config(_verified(folder, manifest, "config.yaml", verify).read_text(errors="surrogateescape"))
 
 
 def _tensors(path: pathlib.Path, prefix: str = "") -> tuple[dict[str, torch.Tensor], dict[str, str]]:
