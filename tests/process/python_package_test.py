@@ -36,7 +36,7 @@ class Compared(Package):
                     kld = 0.5 * (posterior.mu.square() + posterior.log_var.exp() - 1 - posterior.log_var).double().sum(1).mean().item()
                     self.assertAlmostEqual(kld, evaluation["evaluation_kld"], delta=1e-5 * (1 + kld))
         told = {"truth/energy": 2.5, "kind": "down"} if conditional else None
-        if of_network or model.network.likelihood.counts:
+        if of_network or model.likelihood.counts:
             drawn = self.verb("sample", name, "--count", "2", "--temperature", "0", *(["--condition", "energy=2.5,kind=down"] if conditional else []))
             zeros = torch.zeros(2, model.latent_values, dtype=model.dtype)
             self.assert_close(model.decode(zeros, told), self.samples(drawn, "samples"), "decoded")

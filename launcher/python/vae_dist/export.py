@@ -42,7 +42,7 @@ class _Exported(nn.Module):
 
     @property
     def takes_total(self) -> bool:
-        return self.trained.network.likelihood.counts
+        return self.trained.likelihood.counts
 
     def axes(self) -> dict[str, str]:
         """The axes of each tensor of samples."""
@@ -87,13 +87,13 @@ class _Exported(nn.Module):
         """(z [N, latent_values], conditions..., of counts the total of each sample [N]) -> E[x|z] of each dataset."""
         rows = inputs[1:-1] if self.takes_total else inputs[1:]
         decoded = Decoded(*self.trained.network.decode(inputs[0], self._told(rows)))
-        return self._in_file_units(self.trained.network.likelihood.mean(decoded, inputs[-1] if self.takes_total else None))
+        return self._in_file_units(self.trained.likelihood.mean(decoded, inputs[-1] if self.takes_total else None))
 
     def reconstruct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """(samples..., conditions...) -> E[x|mu] of each dataset."""
         batch = self._batch(inputs)
         decoded = Decoded(*self.trained.network.decode(self.trained.network.encode(batch.seen, batch.condition)[0], batch.condition))
-        return self._in_file_units(self.trained.network.likelihood.mean(decoded, self.trained.total_of(batch)))
+        return self._in_file_units(self.trained.likelihood.mean(decoded, self.trained.total_of(batch)))
 
     def encoder_inputs(self) -> dict[str, Tensor]:
         return dict(zip(self.sample_names + self.condition_names, self.example_samples() + self.example_conditions()))

@@ -84,6 +84,8 @@ class Likelihood(nn.Module):
 class Gaussian(Likelihood):
     """N(output, sigma^2). Sigma is given, learned, follows the error (Rybkin et al. 2021, eq. 6), or the decoder predicts it."""
 
+    running_mse: Tensor
+
     def __init__(self, options: LikelihoodOptions):
         super().__init__(options)
         self._variance = known({name: name for name in ("fixed", "learned", "optimal", "predicted", "predicted_shared")}, options.own.get("variance", "fixed"), "objective.variance")

@@ -3,7 +3,7 @@ import json
 import math
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from vae_dist.checkpoint import Checkpoint, Location, read_checkpoint
 from vae_dist.conditions import Conditions
-from vae_dist.likelihoods import Decoded, LikelihoodOptions, make_likelihood
+from vae_dist.likelihoods import Decoded, Likelihood, LikelihoodOptions, make_likelihood
 from vae_dist.networks import NetworkOptions, make_network
 from vae_dist.normalisation import Normalisation, by_channel
 
-Array = Tensor | np.ndarray
+Array = Tensor | np.ndarray[Any, Any]
 Samples = Array | Mapping[str, Array]
 """Samples as the program's `reconstruct --out FILE.h5` holds `originals`: [N, C, space...] in the model's range, a vector [N, V]; unless data.normalize
 is scale, in the units and axes of the training file, and a dict by dataset where the samples consist of several."""
@@ -88,9 +88,14 @@ class TrainedModel(nn.Module):
         self.eval().requires_grad_(False)
 
     @property
+    def likelihood(self) -> Likelihood:
+        """p(x|z), in the model's units."""
+        return cast(Likelihood, self.network.likelihood)
+
+    @property
     def step(self) -> int:
         """Training steps after which the checkpoint was written."""
-        return self.state["step"]
+        return int(self.state["step"])
 
     @property
     def latent_values(self) -> int:
@@ -150,7 +155,7 @@ class TrainedModel(nn.Module):
 
     def total_of(self, batch: Batch) -> Tensor | None:
         """The total of each sample's counts, [N]; None of a likelihood that is not of counts."""
-        return batch.x.flatten(1).sum(1) if self.network.likelihood.counts else None
+        return batch.x.flatten(1).sum(1) if self.likelihood.counts else None
 
     def _decoded(self, z: Tensor, condition: Tensor | None) -> Decoded:
         return Decoded(*self.network.decode(z, condition))
@@ -167,7 +172,7 @@ class TrainedModel(nn.Module):
         objective.generated_total)."""
         rows = self._tensor(z)
         decoded = self._decoded(rows, self._told(condition, len(rows)))
-        return self.in_file_units(self.network.likelihood.mean(decoded, None if total is None else self._tensor(total)))
+        return self.in_file_units(self.likelihood.mean(decoded, None if total is None else self._tensor(total)))
 
     def reconstruct(self, x: Samples, condition: Condition = None, latent: str = "mean", generator: torch.Generator | None = None) -> Tensor | dict[str, Tensor]:
         """E[x|z] for z = the posterior's mean, or with latent="sample" a draw of it: from `originals` of the program's `reconstruct --out FILE.h5` its
@@ -187,7 +192,7 @@ class TrainedModel(nn.Module):
         batch = self.batch(stored, condition)
         posterior = Posterior(*self.network.encode(batch.seen, batch.condition))
         z = posterior.mu if latent == "mean" else posterior.sample(generator)
-        return self.network.likelihood.mean(self._decoded(z, condition), self.total_of(batch))
+        return self.likelihood.mean(self._decoded(z, condition), self.total_of(batch))
 
     def _by_tiles(self, stored: Tensor, condition: Tensor | None, latent: str, generator: torch.Generator | None) -> Tensor:
         out = torch.empty_like(stored)
@@ -198,7 +203,7 @@ class TrainedModel(nn.Module):
         for first in range(0, len(work), _AT_ONCE):
             part = work[first : first + _AT_ONCE]
             rows = torch.tensor([row for row, _ in part], device=stored.device)
-            windows = [(row, slice(None), *(slice(begin, begin + size) for (begin, _, _), size in zip(tile, self.space))) for row, tile in part]
+            windows: list[tuple[Any, ...]] = [(row, slice(None), *(slice(begin, begin + size) for (begin, _, _), size in zip(tile, self.space))) for row, tile in part]
             made = self._reconstructed(torch.stack([stored[window] for window in windows]), None if condition is None else condition[rows], latent, generator)
             for values, (row, tile) in zip(made, part):
                 kept = (slice(None), *(slice(begin, end) for _, begin, end in tile))
@@ -214,7 +219,7 @@ class TrainedModel(nn.Module):
         decoded = self._decoded(z, self._told(condition, count))
         if values not in ("mean", "sample"):
             raise ValueError(f"values is mean or sample, not {values!r}")
-        likelihood = self.network.likelihood
+        likelihood = self.likelihood
         return self.in_file_units(likelihood.mean(decoded) if values == "mean" else likelihood.draw(decoded, generator=generator))
 
     def log_prob(self, x: Samples, z: Array | None = None, condition: Condition = None, draws: int = 64, generator: torch.Generator | None = None) -> Tensor:
@@ -226,7 +231,7 @@ class TrainedModel(nn.Module):
         """
         stored, batch = self._given(x, condition)
         jacobian = self.normalisation.log_jacobian(stored).to(batch.x.dtype) if self.normalisation else 0
-        likelihood = self.network.likelihood
+        likelihood = self.likelihood
 
         def log_p_of(code: Tensor) -> Tensor:
             return likelihood.log_prob(self._decoded(code, batch.condition), batch.x, batch.observed)

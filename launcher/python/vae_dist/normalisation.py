@@ -55,6 +55,9 @@ class StoredArray:
 class Normalisation(nn.Module):
     """The numbers that a run found in its training rows. Samples of the file are a tensor, or a dict of tensors by dataset where there are several."""
 
+    shift: Tensor
+    factor: Tensor
+
     def __init__(self, transforms: list[str], shift: list[float], factor: list[float], arrays: list[StoredArray], dimensions: int):
         """`dimensions`: number of space axes."""
         super().__init__()

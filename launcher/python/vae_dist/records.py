@@ -12,7 +12,7 @@ Table = Any
 """A pandas.DataFrame, or a dict of numpy arrays of equal length by column."""
 
 
-def _column(values: list[Any]) -> np.ndarray:
+def _column(values: list[Any]) -> np.ndarray[Any, Any]:
     """Numbers as int64 or, where some are missing or not finite, float64 with NaN; all else as objects."""
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, int) for value in values):
@@ -66,8 +66,8 @@ def metrics(run: Location, evaluations: bool = False, frame: bool | None = None)
 
 def _summary(folder: pathlib.Path) -> dict[str, Any]:
     records = _records(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
-    last = next((record for record in reversed(records) if "loss" in record), {})
-    evaluation = next((record for record in reversed(records) if "evaluated" in record), {})
+    last: dict[str, Any] = next((record for record in reversed(records) if "loss" in record), {})
+    evaluation: dict[str, Any] = next((record for record in reversed(records) if "evaluated" in record), {})
     out: dict[str, Any] = {"run": folder.name}
     newest = next(iter(checkpoints_of(folder)), None)
     config: dict[str, Any] = json.loads((newest / "config.json").read_bytes()) if newest and (newest / "config.json").exists() else {}
