@@ -367,7 +367,7 @@ _KEYS = {"name", "latent_dim", "hidden_dims", "activation", "output", "cancelled
 def make_network(config: dict[str, Any], options: NetworkOptions) -> Network:
     """The network of the section `model` of a configuration. Raises ValueError for a network or a key that is unknown here."""
     for key in config.keys() - _KEYS:
-        if config[key] is not None:
+        if config[key] not in (None, False, "none"):
             raise ValueError(f"model.{key} is unknown to this version of the package, which knows {', '.join(sorted(_KEYS))}")
     known(ACTIVATIONS, options.activation, "model.activation")
     known(ACTIVATIONS, options.output, "model.output")
