@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/host_name.hpp"
 #include "base/log.hpp"
+#include "checkpoint/config_json.hpp"
 #include "checkpoint/manifest.hpp"
 
 namespace vae_dist::checkpoint {
@@ -31,6 +32,7 @@ constexpr const char* kWeights = "weights.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
 constexpr const char* kConfig = "config.yaml";
+constexpr const char* kConfigJson = "config.json";
 constexpr const char* kEvaluatedState = "state_evaluated.json";
 constexpr const char* kLastSteps = "last_steps.jsonl";
 
@@ -124,6 +126,7 @@ void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
   write(kOptimizer, encode_safetensors(checkpoint.optimizer));
   write(kState, to_json(checkpoint.state));
   write(kConfig, checkpoint.config_yaml);
+  write(kConfigJson, config_json(checkpoint.config_yaml));
   if (!checkpoint.last_steps.empty()) write(kLastSteps, checkpoint.last_steps);
   base::write_and_sync(directory / kManifest, to_json(manifest));
   base::sync_directory(directory);
@@ -138,7 +141,7 @@ std::string read_verified(const fs::path& directory, const Manifest& manifest, c
   if (bytes.size() != expected->second.bytes)
     throw base::BadInput(base::text(path, " is damaged: it holds ", bytes.size(),
                                     " bytes, but the manifest says ", expected->second.bytes));
-  if (describe_file(bytes) != expected->second)
+  if (!matches(bytes, expected->second))
     throw base::BadInput(
         base::text(path, " is damaged: its hash differs from the one in the manifest"));
   return bytes;
@@ -263,6 +266,7 @@ Checkpoint read_checkpoint(const fs::path& directory) {
     checkpoint.state = training_state_from_json(read_verified(directory, manifest, kEvaluatedState),
                                                 (directory / kEvaluatedState).string());
   checkpoint.config_yaml = read_verified(directory, manifest, kConfig);
+  if (manifest.files.contains(kConfigJson)) read_verified(directory, manifest, kConfigJson);
   checkpoint.after_failure = manifest.after_failure;
   if (manifest.files.contains(kLastSteps))
     checkpoint.last_steps = read_verified(directory, manifest, kLastSteps);

@@ -1,11 +1,12 @@
 // A checkpoint is a directory that holds everything the next step needs. It exists either
 // completely or not at all.
 //
-//   step_00001000/manifest.json           format version, step, each file's size and XXH3
+//   step_00001000/manifest.json           format version, step, each file's size, XXH3 and SHA-256
 //                 weights.safetensors     parameters and buffers by name
 //                 optimizer.safetensors   moments by parameter name ("exp_avg.<name>")
 //                 state.json              TrainingState
 //                 config.yaml             the resolved configuration
+//                 config.json             the same for other readers (config_json.hpp)
 //                 state_evaluated.json    if these weights were evaluated: the TrainingState
 //                                         afterwards, which replaces state.json
 //                 last_steps.jsonl        if the survivors of a failure wrote it: log lines of its
@@ -56,8 +57,9 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& root,
 /// complete checkpoint of that step, and Failure if the state cannot be written.
 void write_evaluated_state(const std::filesystem::path& directory, const TrainingState& state);
 
-/// Reads a checkpoint and verifies sizes and hashes against the manifest. Throws BadInput that
-/// names the problem: missing file, size, hash or newer format.
+/// Reads a checkpoint and verifies sizes and XXH3 hashes against the manifest. Throws BadInput that
+/// names the problem: missing file, size, hash or newer format. Checkpoints from before there was a
+/// config.json are read too.
 Checkpoint read_checkpoint(const std::filesystem::path& directory);
 
 /// Returns the checkpoint directories under `root` that have a manifest, newest step first. Ignores

@@ -1,5 +1,8 @@
 #include "checkpoint/manifest.hpp"
 
+#include <openssl/evp.h>
+
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -21,16 +24,34 @@ std::string sealed(json manifest) {
   return base::json_text(manifest, 2) + "\n";
 }
 
+std::string sha256_name(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
+    throw base::Failure("libcrypto cannot compute SHA-256");
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string name;
+  for (unsigned int i = 0; i < length; ++i)
+    name += {kHex[digest.at(i) >> 4], kHex[digest.at(i) & 15]};
+  return name;
+}
+
 }  // namespace
 
 Manifest::File describe_file(std::string_view bytes) {
-  return {bytes.size(), base::hash_name(base::hash_text(bytes))};
+  return {bytes.size(), base::hash_name(base::hash_text(bytes)), sha256_name(bytes)};
+}
+
+bool matches(std::string_view bytes, const Manifest::File& file) {
+  return bytes.size() == file.bytes && base::hash_name(base::hash_text(bytes)) == file.xxh3;
 }
 
 std::string to_json(const Manifest& manifest) {
   json object = {{"format", kFormat}, {"step", manifest.step}, {"files", json::object()}};
-  for (const auto& [name, file] : manifest.files)
+  for (const auto& [name, file] : manifest.files) {
     object["files"][name] = {{"bytes", file.bytes}, {"xxh3", file.xxh3}};
+    if (!file.sha256.empty()) object["files"][name]["sha256"] = file.sha256;
+  }
   if (manifest.after_failure) object["after_failure"] = true;
   return sealed(std::move(object));
 }
@@ -52,7 +73,8 @@ Manifest manifest_from_json(std::string_view bytes, const std::string& name) {
     manifest.after_failure = object.value("after_failure", false);
     for (const auto& [file, entry] : object.at("files").items())
       manifest.files[file] = {entry.at("bytes").get<std::uint64_t>(),
-                              entry.at("xxh3").get<std::string>()};
+                              entry.at("xxh3").get<std::string>(),
+                              entry.value("sha256", std::string())};
     return manifest;
   } catch (const json::exception& error) {
     throw base::BadInput(

@@ -22,12 +22,15 @@ std::string checkpoints_there(const std::vector<std::filesystem::path>& found) {
   return out;
 }
 
-// Returns the newest readable state, without reading the tensors beside it.
+// Returns the newest readable state, without reading the tensors beside it: that after the
+// evaluation of these weights, if there was one, since they may be the best.
 checkpoint::TrainingState newest_state(const std::vector<std::filesystem::path>& found) {
   for (const std::filesystem::path& directory : found) {
     try {
-      return checkpoint::training_state_from_json(base::read_file(directory / "state.json"),
-                                                  (directory / "state.json").string());
+      std::error_code error;
+      std::filesystem::path state = directory / "state_evaluated.json";
+      if (!std::filesystem::exists(state, error)) state = directory / "state.json";
+      return checkpoint::training_state_from_json(base::read_file(state), state.string());
     } catch (const base::BadInput&) {
       if (directory == found.back()) throw;
     }

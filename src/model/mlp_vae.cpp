@@ -23,7 +23,9 @@ MlpVae::MlpVae(const NetworkOptions& options, std::shared_ptr<Likelihood> likeli
       wanted_head_(options.second_head) {
   using Of = base::SecondHead::Of;
   const auto& hidden = options.hidden_dims;
-  const std::int64_t values = options.values(), read = values + condition_values_,
+  const std::int64_t values = options.values(),
+                     read =
+                         options.input_channels() * positions_in(options.space) + condition_values_,
                      latent = options.latent_dim + condition_values_;
 
   encoder_ = register_module("encoder", Sequential());

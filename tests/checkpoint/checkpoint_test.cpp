@@ -18,7 +18,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 const char* const kFiles[] = {"weights.safetensors", "optimizer.safetensors", "state.json",
-                              "config.yaml", "manifest.json"};
+                              "config.yaml",         "config.json",           "manifest.json"};
 
 void flip_byte(const fs::path& path, std::size_t at) {
   std::string bytes = base::read_file(path);
@@ -145,6 +145,37 @@ TEST(Checkpoint, ANewerFormatIsRefusedAsSuch) {
   base::write_and_sync(directory / "manifest.json", manifest.dump(2) + "\n");
   EXPECT_THAT(message_of<base::BadInput>([&] { read_checkpoint(directory); }),
               AllOf(HasSubstr("manifest.json"), HasSubstr("format 2")));
+}
+
+// From FIPS 180-4's example "abc".
+TEST(Manifest, HasTheSha256OfEveryFileForOtherReaders) {
+  EXPECT_EQ(describe_file("abc").sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const TemporaryDirectory root;
+  const auto directory = write_checkpoint(root.path(), checkpoint_of(1));
+  write_evaluated_state(directory, checkpoint_of(1).state);
+  const auto manifest = nlohmann::json::parse(base::read_file(directory / "manifest.json"));
+  std::set<std::string> names;
+  for (const auto& [name, entry] : manifest.at("files").items()) {
+    names.insert(name);
+    EXPECT_EQ(entry.at("sha256"), describe_file(base::read_file(directory / name)).sha256) << name;
+  }
+  EXPECT_EQ(names,
+            (std::set<std::string>{"weights.safetensors", "optimizer.safetensors", "state.json",
+                                   "config.yaml", "config.json", "state_evaluated.json"}));
+}
+
+TEST(Checkpoint, FromBeforeConfigJsonAndSha256IsRead) {
+  const TemporaryDirectory root;
+  const auto directory = write_checkpoint(root.path(), checkpoint_of(1));
+  const fs::path path = directory / "manifest.json";
+  Manifest manifest = manifest_from_json(base::read_file(path), path.string());
+  manifest.files.erase("config.json");
+  for (auto& [name, file] : manifest.files) file.sha256.clear();
+  fs::remove(directory / "config.json");
+  base::write_and_sync(path, to_json(manifest));
+  EXPECT_THAT(base::read_file(path), testing::Not(HasSubstr("sha256")));
+  expect_same(read_checkpoint(directory), checkpoint_of(1));
 }
 
 TEST(Checkpoint, TheNewestIsByStepAndTemporaryOnesAreIgnored) {

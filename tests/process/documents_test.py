@@ -14,7 +14,7 @@ from png_files import png
 
 DOCUMENTS = {str(path.relative_to(runs.SOURCE)): path.read_text()
              for path in sorted([runs.SOURCE / "README.md", runs.SOURCE / ".github/CONTRIBUTING.md", *runs.SOURCE.glob("src/**/README.md"),
-                                 *(runs.SOURCE / folder / "README.md" for folder in ("configs", "configs/monitoring", "datasets", "launcher", "slurm", "tests/bench", "tests/faults", "tests/gpu"))])}
+                                 *(runs.SOURCE / folder / "README.md" for folder in ("configs", "configs/monitoring", "datasets", "launcher", "launcher/python", "slurm", "tests/bench", "tests/faults", "tests/gpu"))])}
 
 # Appended to commands that train, so that they take seconds with a small model and a part of the data.
 QUICK = [*runs.QUICK, "distributed.device=cpu"]
@@ -43,6 +43,8 @@ ELSEWHERE = {
     r"tests/gpu/prove\.sh bundle .*": ("tests/process/prove_bundle_test.py", '"prove.sh", "bundle", cls.folder'),
     r"tests/gpu/prove\.sh run .*": ("tests/process/prove_bundle_test.py", '"prove.sh", "run"'),
     r"build/vae_dist monitor": ("tests/process/monitoring_test.py", "start_monitor"),
+    r"pip install \./launcher/python": ("tests/process/package_runs.py", '"-m", "pip", "install"'),
+    r"python -m vae_dist export .*": ("tests/process/python_export_test.py", '"-m", "vae_dist", "export"'),
 }
 
 # Neither Docker nor Grafana is in the distribution, so no test runs these. Their input is tested: dashboard_test checks the dashboard's fields and
@@ -123,7 +125,9 @@ class Commands(runs.RunFolder):
                 matching = [pattern for pattern in [*ELSEWHERE, *NOT_RUN] if re.fullmatch(pattern, command)]
                 self.assertTrue(matching, f"{document}: no test runs '{command}'")
                 used.update(matching)
-            self.assertLessEqual(set(re.findall(r"^```(\w*)\n", DOCUMENTS[document], re.MULTILINE)), {"sh", "console", "yaml", "text", ""}, document)
+            self.assertLessEqual(set(re.findall(r"^```(\w*)\n", DOCUMENTS[document], re.MULTILINE)), {"sh", "console", "yaml", "python", "text", ""}, document)
+            if blocks(document, "python"):
+                self.assertIn(f'"{document}"', (runs.SOURCE / "tests/process/python_package_test.py").read_text(), "a test runs what is Python")
             for line in commands(document, "text"):
                 self.assertNotRegex(line, r"^(\./|mpirun|sbatch|build/|launcher/|tests/|ctest|python)", document)
         for pattern, (test, piece) in ELSEWHERE.items():

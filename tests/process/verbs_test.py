@@ -202,7 +202,7 @@ class Checkpoints(RunFolder):
         cls.train("none", "train.steps=2")
 
     def test_the_best_and_any_other_are_named_alike_in_all_verbs(self):
-        best = json.loads((self.checkpoint("run") / "state.json").read_text())["best_step"]
+        best = json.loads((self.checkpoint("run") / "state_evaluated.json").read_text())["best_step"]
         self.assertIn(best, (12, 24, 36))
         for place, step in ((["runs/run@best"], best), (["runs/run/", "--best"], best), (["runs/run"], 36)):
             with self.subTest(place=place):
@@ -211,6 +211,12 @@ class Checkpoints(RunFolder):
         for words in (["evaluate", "--coverage", "0"], ["reconstruct", "--rows", "0:8", "--out", "at.png"], ["weights", "export", "--out", "at.safetensors"]):
             self.assertIn("step_00000012", self.program(*words, "--checkpoint", "runs/run@12", check=True).stdout)
         self.assertIn(" 12 ", self.program("compare", "runs/run@12", "runs/run@24", check=True).stdout)
+
+    def test_the_last_checkpoint_may_be_the_best(self):
+        self.train("better", "train.steps=4", "checkpoint.every_steps=2", "evaluate.every_epochs=1", "data.validation={fraction: 0.2}")
+        self.assertEqual(json.loads((self.checkpoint("better") / "state_evaluated.json").read_text())["best_step"], 4)
+        done = self.program("sample", "--out", "better.png", "--count", "2", "--checkpoint", "runs/better@best", check=True)
+        self.assertIn("of runs/better/checkpoints/step_00000004 are in", done.stdout)
 
     def test_one_that_is_not_there_is_refused_with_those_that_are(self):
         for place, says in (("runs/run@13", "there is no checkpoint of step 13; the run has step_00000036, step_00000024, step_00000012"), ("runs/none@best", "recorded no best checkpoint"),

@@ -1,0 +1,111 @@
+"""Exported models compute what the program's own `embed`, `reconstruct` and `sample` compute: ONNX files in onnxruntime, TorchScript files in PyTorch."""
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import unittest
+
+import onnxruntime
+import torch
+
+from package_runs import NATS, ROWS, SITE, TOLD, Package, vae_dist
+import vae_dist.__main__
+from vae_dist.export import export_onnx, export_script
+
+
+class Exported(Package):
+    """Files of a model in `folder`: encoder.onnx, decoder.onnx, model.pt."""
+
+    def session(self, name):
+        return onnxruntime.InferenceSession(str(self.folder / name), providers=["CPUExecutionProvider"])
+
+    @staticmethod
+    def run_onnx(session, inputs):
+        """Outputs by name, as tensors. Only the inputs that the file has are given, and it has no others."""
+        given = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
+        return dict(zip([each.name for each in session.get_outputs()], map(torch.from_numpy, session.run(None, given))))
+
+    def export(self, name):
+        trained = vae_dist.load(self.run_path(name))
+        export_onnx(trained, None if trained.latent_kind == "none" else self.folder / "encoder.onnx", self.folder / "decoder.onnx")
+        export_script(trained, self.folder / "model.pt")
+
+    def assert_files_agree(self, name, conditional=False):
+        """Both kinds of files against the verbs' files, with another number of samples than they were made from."""
+        script = torch.jit.load(self.folder / "model.pt")
+        found = self.verb("reconstruct", name, "--rows", f"0:{ROWS}")
+        originals, made = self.samples(found, "originals"), self.samples(found, "reconstructions")
+        codes = self.verb("embed", name)
+        encoder, decoder = self.session("encoder.onnx"), self.session("decoder.onnx")
+        told = {"energy": torch.from_numpy(self.energy).float()[:, None], "kind": torch.from_numpy(self.kind)} if conditional else {}
+        inputs = {**(originals if isinstance(originals, dict) else {"x": originals}), **told}
+        for session in (encoder, decoder):
+            self.assertEqual({each.shape[0] for each in [*session.get_inputs(), *session.get_outputs()]}, {"batch"})
+        encoded = self.run_onnx(encoder, inputs)
+        self.assertEqual(encoded.keys(), codes.keys() & {"mu", "log_var"})
+        total = torch.nan_to_num(originals).flatten(1).sum(1) if not isinstance(originals, dict) else None
+        decoded = self.run_onnx(decoder, {"z": encoded["mu"], "total": total, **told})
+        in_order = tuple(inputs[each.name] for each in encoder.get_inputs())
+        scripted = {"codes": script.encode(*in_order), "made": script.reconstruct(*in_order)}
+        for index, (key, values) in enumerate(encoded.items()):
+            self.assert_close(values, codes[key], f"{key} in ONNX")
+            self.assert_close(scripted["codes"][index], codes[key], f"{key} in TorchScript")
+        for index, (key, values) in enumerate(decoded.items()):
+            theirs = made[key.removesuffix("_mean")] if isinstance(made, dict) else made
+            self.assert_close(values, theirs, f"{key} in ONNX")
+            self.assert_close(scripted["made"][index], theirs, f"{key} in TorchScript")
+        return encoder
+
+    def test_from_the_command_line(self):
+        self.trained("pictures", self.source("colour", "NHWC"))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (SITE, os.environ.get("PYTHONPATH"))))}
+        done = subprocess.run([sys.executable, "-m", "vae_dist", "export", "runs/pictures", "--onnx", "encoder.onnx", "decoder.onnx", "--script", "model.pt"],
+                              cwd=self.folder, env=environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stderr, "")
+        encoder = self.assert_files_agree("pictures")
+        self.assertEqual(encoder.get_inputs()[0].shape, ["batch", 3, 12, 14])
+        told = encoder.get_modelmeta().custom_metadata_map
+        self.assertEqual((told["model"], told["likelihood"], told["step"], told["axes.x"]), ("vanilla_vae", "gaussian", "6", "NCHW"))
+        run = str(self.run_path("pictures"))
+        for arguments, words in (([f"{run}_absent", "--script", "no.pt"], "neither a checkpoint"), ([run], "give --onnx"), ([run, "--onnx", "one.onnx"], "two files")):
+            with self.subTest(words), contextlib.redirect_stderr(io.StringIO()) as said:
+                try:
+                    code = vae_dist.__main__.main(["export", *arguments])
+                except SystemExit as end:  # of argparse
+                    code = end.code
+                self.assertEqual(code, 2)
+                self.assertIn(words, said.getvalue())
+
+    def test_several_datasets_with_transforms_attention_and_conditions(self):
+        self.trained("several", self.source("[field, mass]", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.blocks=1",
+                     "model.attention_at=[8]", "data.normalize=standardize", "data.transform=[asinh, sqrt]", "objective.variance=predicted_shared", *NATS)
+        self.export("several")
+        encoder = self.assert_files_agree("several", conditional=True)
+        self.assertEqual([each.name for each in encoder.get_inputs()], ["field", "mass", "energy", "kind"])
+        self.assertEqual(encoder.get_modelmeta().custom_metadata_map["units.field"], "K")
+
+    def test_counts_with_the_total_of_each_sample_from_a_point(self):
+        self.trained("counts", self.source("counts", "NHW"), "model.name=autoencoder", "objective.likelihood=zero_inflated_negative_binomial", "data.normalize=none",
+                     "data.encoder_transform=log1p", *NATS)
+        self.export("counts")
+        self.assert_files_agree("counts")
+        self.assertEqual([each.name for each in self.session("decoder.onnx").get_inputs()], ["z", "total"])
+
+    def test_missing_values_and_full_connections(self):
+        self.trained("gaps", self.source("gaps", "NHW"), "model.name=mlp_vae", "model.hidden_dims=[16]", "data.normalize=standardize", "data.missing=mask")
+        self.export("gaps")
+        self.assert_files_agree("gaps")
+
+    def test_a_decoder_alone_of_series(self):
+        model = self.trained("decoder", self.source("series", "NWC"), "model.name=decoder_only", "objective.prior_samples=4", "data.normalize=standardize", "data.transform=log", *NATS)
+        self.export("decoder")
+        drawn = self.verb("sample", "decoder", "--count", "3", "--temperature", "0")["samples"]
+        z = torch.zeros(3, model.latent_values)
+        self.assert_close(self.run_onnx(self.session("decoder.onnx"), {"z": z})["x_mean"], drawn, "decoded in ONNX")
+        self.assert_close(torch.jit.load(self.folder / "model.pt").decode(z)[0], drawn, "decoded in TorchScript")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,278 @@
+"""The Python package computes what the program computes: every network, likelihood, transform and condition, trained by the program and compared with its
+verbs' files."""
+import json
+import os
+import re
+import shutil
+import unittest
+
+import torch
+from safetensors.torch import load_file
+
+import runs
+from package_runs import NATS, ROWS, TOLD, TRAINED, Package, vae_dist
+from vae_dist.likelihoods import Decoded, LikelihoodOptions
+
+
+class Compared(Package):
+    def assert_same(self, name, *overrides, conditional=False, of_network=True):
+        """Trains a run and compares all verbs; without `of_network`, what depends on the likelihood alone. Returns the model and the run's last evaluation."""
+        model = self.trained(name, *overrides)
+        self.assertFalse(model.training)
+        evaluation = {key: column[-1] for key, column in vae_dist.metrics(self.run_path(name), evaluations=True, frame=False).items()}
+        condition = self.told(conditional)
+        if model.latent_kind != "none":
+            rows = self.verb("reconstruct", name, "--rows", f"0:{ROWS}")
+            originals = self.samples(rows, "originals")
+            self.assert_close(model.reconstruct(originals, condition), self.samples(rows, "reconstructions"), "reconstructions")
+            if model.latent_kind == "point":
+                self.assert_log_prob(model, originals, model.encode(originals, condition).mu, condition, evaluation)
+            if of_network and not model.config["data"].get("random_crop"):
+                codes, posterior = self.verb("embed", name), model.encode(originals, condition)
+                self.assert_close(posterior.mu, codes["mu"], "mu")
+                self.assertEqual(posterior.log_var is None, "log_var" not in codes)
+                if posterior.log_var is not None:
+                    self.assert_close(posterior.log_var, codes["log_var"], "log_var")
+                    kld = 0.5 * (posterior.mu.square() + posterior.log_var.exp() - 1 - posterior.log_var).double().sum(1).mean().item()
+                    self.assertAlmostEqual(kld, evaluation["evaluation_kld"], delta=1e-5 * (1 + kld))
+        told = {"truth/energy": 2.5, "kind": "down"} if conditional else None
+        if of_network or model.likelihood.counts:
+            drawn = self.verb("sample", name, "--count", "2", "--temperature", "0", *(["--condition", "energy=2.5,kind=down"] if conditional else []))
+            zeros = torch.zeros(2, model.latent_values, dtype=model.dtype)
+            self.assert_close(model.decode(zeros, told), self.samples(drawn, "samples"), "decoded")
+        ours = model.sample(2, told, values="sample", generator=torch.Generator().manual_seed(1))
+        for values in ours.values() if isinstance(ours, dict) else [ours]:
+            self.assertTrue(values.isfinite().all())
+        return model, evaluation
+
+    def assert_log_prob(self, model, originals, code, condition, evaluation):
+        """The program's reconstruction term of a code that is a point is -log p(x|z) of one z, in the model's units."""
+        self.assertEqual(model.config["objective"]["reduction"], "sum")
+        log_p = model.log_prob(originals, code, condition).double()
+        if model.normalisation:
+            log_p = log_p - model.normalisation.log_jacobian(model.stored(originals))
+        term = evaluation["evaluation_reconstruction_loss"]
+        self.assertAlmostEqual(-log_p.mean().item(), term, delta=1e-5 * (1 + abs(term)))
+
+    def assert_comes_back(self, model, name, *overrides):
+        """`weights import` takes what the package saves, and the run's new checkpoint has the same bytes of tensors."""
+        saved = self.folder / f"{name}.safetensors"
+        model.save(saved)
+        self.program("weights", "import", saved, "--config", "run.yaml", f"run.name={name}_back", *runs.SMALL, *TRAINED, *overrides, check=True)
+        ours, theirs = load_file(saved), load_file(self.checkpoint(f"{name}_back") / "weights.safetensors")
+        self.assertEqual(ours.keys(), theirs.keys())
+        for tensor in ours:
+            self.assertEqual((ours[tensor].dtype, ours[tensor].shape, ours[tensor].numpy().tobytes()), (theirs[tensor].dtype, theirs[tensor].shape, theirs[tensor].numpy().tobytes()), tensor)
+
+
+class Networks(Compared):
+    def test_vanilla_vae(self):
+        self.assert_same("vanilla", self.source("bytes", "NHW"))
+
+    def test_averages_of_the_weights_are_taken_where_the_run_keeps_them(self):
+        overrides = [self.source("colour", "NHWC"), "train.ema_decay=0.9", "data.range=[-1, 1]", "model.activation=silu"]
+        model, _ = self.assert_same("averaged", *overrides)
+        self.assert_comes_back(model, "averaged", *overrides)
+        raw = load_file(self.checkpoint("averaged") / "weights.safetensors")
+        self.assertFalse(torch.equal(raw["fc_mu.weight"], model.network.state_dict()["fc_mu.weight"]))
+
+    def test_resnet_vae_with_a_flat_latent(self):
+        overrides = [self.source("colour", "NHWC"), "model.name=resnet_vae", "model.blocks=1", "model.attention_at=[6]", "objective.variance=predicted", *NATS]
+        model, _ = self.assert_same("flat", *overrides)
+        self.assert_comes_back(model, "flat", *overrides)
+
+    def test_resnet_vae_with_a_spatial_latent_and_conditions(self):
+        overrides = [self.source("field", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.activation=relu", "data.normalize=min_max", "objective.variance=predicted_shared", *NATS]
+        model, _ = self.assert_same("spatial", *overrides, conditional=True)
+        self.assert_comes_back(model, "spatial", *overrides)
+        self.assertEqual(model.latent_values, 2 * 8 * 8)
+
+    def test_mlp_vae_of_vectors_with_a_transform_for_each_value_and_conditions(self):
+        condition = "[{name: numbers, dataset: truth/energy, transform: none, normalize: min_max}, {name: classes, dataset: kind}]"
+        overrides = [self.source("vector", "NV", condition=condition), "model.name=mlp_vae", "model.hidden_dims=[16]", "data.normalize=standardize", "data.transform=[asinh, log1p, log, sqrt, none]", "objective.likelihood=laplace", "objective.spread=predicted", *NATS]
+        model, _ = self.assert_same("mlp", *overrides, conditional=True)
+        self.assert_comes_back(model, "mlp", *overrides)
+
+    def test_a_linear_vae(self):
+        self.assert_same("linear", self.source("bytes", "NHW"), "model.name=mlp_vae", "model.hidden_dims=[]", "model.activation=tanh")
+
+    def test_an_autoencoder_of_volumes(self):
+        overrides = [self.source("volume", "NDHW"), "model.name=autoencoder", "data.normalize=standardize", "data.transform=log", *NATS]
+        model, _ = self.assert_same("volumes", *overrides)
+        self.assert_comes_back(model, "volumes", *overrides)
+
+    def test_a_vae_of_several_datasets_told_their_classes(self):
+        model, evaluation = self.assert_same(
+            "several", self.source("[field, mass]", "NHW", condition=TOLD),
+            "data.normalize=standardize", "data.transform=[none, log1p]", "objective.variance=learned", *NATS, conditional=True)
+        originals = self.samples(self.verb("reconstruct", "several", "--rows", f"0:{ROWS}"), "originals")
+        # Both estimates of log p(x|y) are of the file's values, and with few nats of KL they hardly depend on the draws.
+        self.program("evaluate", "--checkpoint", "runs/several", "--importance-samples", "64", "--json", "several.json", check=True)
+        theirs = json.loads((self.folder / "several.json").read_text())["log_p_nats"][-1]["nats"]
+        ours = model.log_prob(originals, condition=self.told(True), draws=64, generator=torch.Generator().manual_seed(2)).double().mean().item()
+        self.assertAlmostEqual(ours, theirs, delta=1e-3 * abs(theirs))
+        # The bound in the file's units, less the same in the model's.
+        jacobian = evaluation["elbo_nats"] + evaluation["evaluation_reconstruction_loss"] + evaluation["evaluation_kld"]
+        self.assertAlmostEqual(model.normalisation.log_jacobian(model.stored(originals)).mean().item(), jacobian, delta=1e-4 * abs(jacobian))
+
+    def test_a_vae_of_crops_puts_series_together_from_tiles(self):
+        self.assert_same("tiles", self.source("series", "NWC"), "data.normalize=standardize", "data.transform=log", "data.random_crop=[24]")
+
+    def test_a_decoder_alone(self):
+        overrides = [self.source("bytes", "NHW"), "model.name=decoder_only", "objective.prior_samples=8", "objective.sigma=0.3", *NATS]
+        model, _ = self.assert_same("decoder", *overrides)
+        self.assert_comes_back(model, "decoder", *overrides)
+        with self.assertRaisesRegex(ValueError, "no encoder"):
+            model.encode(torch.zeros(1, 1, 16, 16))
+        log_p = [model.log_prob(torch.zeros(4, 1, 16, 16), draws=draws, generator=torch.Generator().manual_seed(1)).mean().item() for draws in (1, 64)]
+        self.assertLess(*log_p)
+
+    def test_double_precision(self):
+        model, _ = self.assert_same("double", self.source("bytes", "NHW"), "train.precision=fp64")
+        self.assertEqual(model.dtype, torch.float64)
+
+    def test_values_that_are_missing(self):
+        self.assert_same("gaps", self.source("gaps", "NHW"), "data.normalize=standardize", "data.missing=mask", "model.name=autoencoder", *NATS)
+        self.assert_same("raw", self.source("gaps", "NHW"), "data.normalize=none", "data.missing=mask", "data.encoder_transform=asinh", "model.name=resnet_vae")
+
+
+class Likelihoods(Compared):
+    """Of a point as code, so that the program's evaluation is a number without noise."""
+
+    def assert_likelihood(self, name, likelihood, *overrides, source=None):
+        return self.assert_same(name, source or self.source("bytes", "NHW"), "model.name=autoencoder", *NATS, f"objective.likelihood={likelihood}", *overrides, of_network=False)
+
+    def test_gaussian(self):
+        for variance in ("fixed", "learned", "optimal", "predicted", "predicted_shared"):
+            with self.subTest(variance):
+                self.assert_likelihood(f"gaussian_{variance}", "gaussian", f"objective.variance={variance}", *(["objective.sigma=0.2"] if variance == "fixed" else []))
+
+    def test_laplace(self):
+        for spread in ("fixed", "learned", "predicted"):
+            with self.subTest(spread):
+                self.assert_likelihood(f"laplace_{spread}", "laplace", f"objective.spread={spread}", source=self.source("colour", "NHWC"))
+
+    def test_bernoulli(self):
+        self.assert_likelihood("bernoulli", "bernoulli", "data.binarize=threshold")
+
+    def test_discretized_logistic(self):
+        self.assert_likelihood("logistic", "discretized_logistic", "data.range=[-1, 1]", source=self.source("colour", "NHWC"))
+
+    def test_counts(self):
+        for likelihood in ("poisson", "negative_binomial", "zero_inflated_negative_binomial"):
+            with self.subTest(likelihood):
+                self.assert_likelihood(likelihood, likelihood, "data.normalize=none", "data.encoder_transform=log1p", "objective.generated_total=500", source=self.source("counts", "NHW"))
+
+
+class Draws(unittest.TestCase):
+    """What is drawn from p(x|z) has the mean that the likelihood states."""
+
+    def test_means_of_draws(self):
+        generator, count = torch.Generator().manual_seed(3), 4000
+        for name, own in (("gaussian", {"sigma": 0.3}), ("gaussian", {"variance": "predicted"}), ("laplace", {"scale": 0.2}), ("laplace", {"spread": "predicted"}), ("bernoulli", {}),
+                          ("discretized_logistic", {}), ("poisson", {}), ("negative_binomial", {}), ("zero_inflated_negative_binomial", {})):
+            with self.subTest(name, **own):
+                likelihood = vae_dist.LIKELIHOODS[name](LikelihoodOptions({"generated_total": 20, **own}, 0, 1, 2, 6)).requires_grad_(False)
+                output = torch.linspace(0.4, 0.6, 6).view(1, 2, 3).expand(count, -1, -1).contiguous()
+                decoded = Decoded(output, -1 + output if likelihood.second_head else None)
+                drawn, mean = likelihood.draw(decoded, generator=generator), likelihood.mean(decoded)[0]
+                self.assertEqual(drawn.shape, output.shape)
+                error = drawn.std(0) / count ** 0.5
+                self.assertTrue(((drawn.mean(0) - mean).abs() < 5 * error).all(), (drawn.mean(0), mean))
+                self.assertTrue(likelihood.log_prob(decoded, drawn).isfinite().all())
+
+
+class Known(Package):
+    """What the package knows, and what it says of anything else."""
+
+    def test_no_name_of_the_program_is_forgotten(self):
+        keys = self.program("config", check=True).stdout
+        for key, table in (("name: vanilla_vae", vae_dist.NETWORKS), ("likelihood: gaussian", vae_dist.LIKELIHOODS), ("# transform: none", vae_dist.TRANSFORMS)):
+            comment = re.search(rf"^  {key} +#(.*(?:\n {{10,}}#.*)*)", keys, re.MULTILINE)[1]
+            names = re.sub(r"\s*\n\s*#", "", comment).split(";")[0].replace("applied before normalize:", "").split("|")
+            self.assertEqual({name.strip() for name in names}, set(table), key)
+        condition = re.sub(r"\s*\n\s*#", "", re.search(r"condition: \[\](.*(?:\n {10,}#.*)*)", keys)[1]).split("Available:")[1]
+        self.assertEqual(set(re.findall(r"(?:^|; )\s*(\w+): (?:(?!; \w+: ).)*; keys: dataset", condition)) - {"keys"}, set(vae_dist.CONDITIONS))
+
+    def test_what_is_unknown_is_said_with_what_is_known(self):
+        self.trained("known", self.source("bytes", "NHW"))
+        given = vae_dist.read_checkpoint(self.run_path("known"))
+        for section, key, value, words in (("model", "name", "my_vae", "autoencoder, decoder_only, mlp_vae, resnet_vae, vanilla_vae"), ("model", "codes", 4, "activation, attention_at"),
+                                           ("objective", "likelihood", "cauchy", "bernoulli, discretized_logistic, gaussian")):
+            with self.subTest(key):
+                config = {**given.config, section: {**given.config[section], key: value}}
+                with self.assertRaisesRegex(ValueError, f"{value if key != 'codes' else key}.*unknown.*{words}"):
+                    vae_dist.TrainedModel(vae_dist.Checkpoint(given.path, config, given.state, given.weights, given.metadata))
+
+    def test_checkpoints_are_found_and_verified(self):
+        self.trained("found", self.source("bytes", "NHW"), "checkpoint.every_steps=2", "checkpoint.keep=3", "data.validation={fraction: 0.25}")
+        self.assertEqual([vae_dist.load(f"{self.run_path('found')}{which}").step for which in ("", "@2", "@4")], [6, 2, 4])
+        best = vae_dist.load(f"{self.run_path('found')}@best")
+        self.assertEqual(best.step, best.state["best_step"])
+        # One from before there were sums and a config.json.
+        shutil.copytree(self.checkpoint("found", 2), self.folder / "older")
+        manifest = json.loads((self.folder / "older/manifest.json").read_text())
+        del manifest["files"]["config.json"]
+        for entry in manifest["files"].values():
+            del entry["sha256"]
+        (self.folder / "older/config.json").unlink()
+        (self.folder / "older/manifest.json").write_text(json.dumps(manifest))
+        self.assertEqual(vae_dist.load(self.folder / "older").config, vae_dist.load(f"{self.run_path('found')}@2").config)
+        newest = self.checkpoint("found") / "weights.safetensors"
+        damaged = bytearray(newest.read_bytes())
+        damaged[-1] ^= 1
+        newest.write_bytes(damaged)
+        with self.assertRaisesRegex(ValueError, "weights.safetensors is damaged: its SHA-256"):
+            vae_dist.load(newest.parent)
+        with self.assertWarnsRegex(UserWarning, "damaged.*falling back"):
+            self.assertEqual(vae_dist.load(self.run_path("found")).step, 4)
+        for wrong in ("found@3", "found@worst", "absent"):
+            with self.subTest(wrong), self.assertRaises((FileNotFoundError, ValueError)):
+                vae_dist.load(self.run_path(wrong))
+
+    def test_what_the_document_shows_runs(self):
+        self.trained("moving", self.source("bytes", "NHW"))
+        self.verb("reconstruct", "moving")
+        (self.folder / "reconstruct.h5").rename(self.folder / "reconstructions.h5")
+        text = (runs.SOURCE / "launcher/python/README.md").read_text()
+        names, here = {"x": torch.rand(2, 1, 16, 16)}, os.getcwd()
+        os.chdir(self.folder)
+        try:
+            for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+                exec(block, names)
+        finally:
+            os.chdir(here)
+        self.assert_close(names["ours"], torch.from_numpy(names["theirs"]), "reconstructions")
+        self.assertEqual((names["pictures"].shape, names["log_p"].shape), ((16, 1, 16, 16), (2,)))
+
+    def test_tables_of_logs_and_runs(self):
+        self.trained("logged", self.source("bytes", "NHW"))
+        table = vae_dist.metrics(self.run_path("logged"), frame=False)
+        self.assertEqual(table["step"].tolist(), [1, 2, 3, 4, 5, 6])
+        self.assertEqual(table["loss"].tolist(), self.losses("logged"))
+        self.assertEqual(vae_dist.metrics(self.run_path("logged"), evaluations=True, frame=False)["step"].tolist()[-1], 6)
+        found = vae_dist.runs(self.folder / "runs", frame=False)
+        row = found["run"].tolist().index("logged")
+        self.assertEqual((found["model"][row], found["step"][row], found["loss"][row]), ("vanilla_vae", 6, self.losses("logged")[-1]))
+
+    def test_a_model_can_be_trained_on(self):
+        model = self.trained("further", self.source("bytes", "NHW"))
+        model.requires_grad_(True).train()
+        x = torch.rand(8, 1, 16, 16)
+        (model.reconstruct(x, latent="sample") - x).square().mean().backward()
+        self.assertTrue(all(parameter.grad.isfinite().all() for parameter in model.network.parameters()))
+        self.assertGreater(model.network.fc_var.weight.grad.abs().sum().item(), 0)
+
+    def test_what_samples_and_conditions_have_to_be_is_said(self):
+        model = self.trained("told", self.source("[field, mass]", "NHW", condition="[{name: classes, dataset: kind}]"), "data.normalize=standardize")
+        whole = {array.name: torch.zeros(2, 16, 16) for array in model.normalisation.arrays}
+        first = next(iter(whole))
+        for x, condition, words in ((whole, None, "conditional"), (whole, {"kind": "charm"}, "charm.*down, strange, up"), (whole, {"kind": 7}, "classes"), (whole, {"colour": 1}, "missing"),
+                                    (whole, {"kind": [0, 1, 2]}, "3 rows for 2"), ({first: whole[first]}, {"kind": 0}, "datasets"), (whole[first], {"kind": 0}, "several datasets"),
+                                    ({name: each[:, :8] for name, each in whole.items()}, {"kind": 0}, "not"), (whole, {"kind": 0, "mass": 1}, "no condition")):
+            with self.subTest(words), self.assertRaisesRegex(ValueError, words):
+                model.reconstruct(x, condition)
+
+
+if __name__ == "__main__":
+    unittest.main()
