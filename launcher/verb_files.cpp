@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "completion/completion_script.hpp"
 #include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
 #include "hdf5/file.hpp"
@@ -108,7 +109,7 @@ VerbFiles::~VerbFiles() {
 
 CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path,
                                    const std::string& help) {
-  CLI::Option* added = verb.add_option(option, path, help);
+  CLI::Option* added = verb.add_option(option, path, help)->type_name(completion::kFile);
   add_outputs(verb, option.starts_with("-") ? option.substr(0, option.find(',')) : "",
               path_of(path));
   return added;
