@@ -33,7 +33,6 @@ class Completion(runs.RunFolder):
         (cls.folder / "configs/mine.yaml").write_text("{}")
         (cls.folder / "weights.ckpt").write_text("{}")
         (cls.folder / "runs/one").mkdir(parents=True)
-        cls.help = {}
 
     def replies(self, line):
         words = [piece for word in ["vae_dist", *line.split(" ")] for piece in re.findall(r"[=:]+|[^=:]+", word) or [""]]
@@ -115,7 +114,8 @@ class Completion(runs.RunFolder):
                                  env={**os.environ, "TERM": "dumb", "PS1": "$ ", "HOME": str(self.folder), "HISTFILE": ""})
         os.close(other)
         self.addCleanup(os.close, terminal)
-        self.addCleanup(runs.end_process, shell)
+        self.addCleanup(shell.wait)
+        self.addCleanup(shell.kill)  # an interactive shell takes no notice of SIGTERM
         said = b""
 
         def read_until(pattern):
