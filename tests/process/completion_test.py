@@ -133,7 +133,7 @@ class Completion(runs.RunFolder):
         os.write(terminal, keys.encode() + b"\n")
         return re.findall(r"<(.*?)>", read_until(rb"(?:<[^<>\r\n]*>)+\r?\n")[0].decode())
 
-    KEYS = "vae_dist tra\t--conf\trun.y\t--devi\tcp\tmodel.na\tresn\ttrain.optimizer.learning_\t1 data.train.fi\tshap\t"
+    KEYS = "vae_dist trai\t--conf\trun.y\t--devi\tcp\tmodel.na\tresn\ttrain.optimizer.learning_\t1 data.train.fi\tshap\t"
     ARGUMENTS = ["train", "--config", "run.yaml", "--device", "cpu", "model.name=resnet_vae", "train.optimizer.learning_rate=1", "data.train.file=shapes.h5"]
 
     def test_typed_into_bash(self):

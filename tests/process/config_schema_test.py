@@ -134,7 +134,7 @@ class Schema(runs.RunFolder):
     def test_every_printed_key_is_in_it(self):
         path, names = [], set()
         for line in self.program("config", check=True).stdout.splitlines():
-            if found := re.match(r"( *)(?:# )?(\w+):", line):
+            if found := re.match(r"( {0,8})(?:# )?(\w+):", line):
                 path = [*path[:len(found[1]) // 2], found[2]]
                 names.add(".".join(path))
         self.assertEqual(names - {"include"}, set(self.schema["$defs"]))
