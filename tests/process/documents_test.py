@@ -24,6 +24,7 @@ QUICK = [*runs.QUICK, "distributed.device=cpu"]
 ELSEWHERE = {
     r"\./launcher/quickstart\.sh": ("tests/process/quickstart_test.py", "launcher/quickstart.sh"),
     r"\./launcher/test\.sh": (".github/workflows/ci.yml", "./launcher/test.sh"),
+    r"launcher/package\.sh --cpu": ("tests/package/package_test.py", '"launcher/package.sh", "--cpu"'),
     r"launcher/vae_launch -- --config configs/big\.yaml": ("tests/faults/launched.py", "vae_launch"),
     r"launcher/vae_launch --hosts .*": ("tests/faults/lost_host_test.py", "--hosts"),
     r"build/vae_dist data make-shapes data/big\.h5 .*": ("tests/process/big_config_test.py", "make-shapes"),
