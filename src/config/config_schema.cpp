@@ -31,7 +31,7 @@ Json json_of(const YAML::Node& node) {
     return out;
   }
   if (node.IsNull()) return nullptr;
-  const std::string text = node.Scalar();
+  const std::string& text = node.Scalar();
   if (node.Tag() == "!") return text;  // in quotes
   if (const auto value = read_bool(text)) return *value;
   if (const auto value = read_integer(text)) return *value;

@@ -418,8 +418,9 @@ std::vector<std::string> files_of_config(const std::string& path) {
     loader.read_file(read_text(path));
   } catch (const base::BadInput&) {
     // Whoever loads the configuration reports what is wrong with it.
+    return loader.files().empty() ? std::vector<std::string>{path} : loader.files();
   }
-  return loader.files().empty() ? std::vector<std::string>{path} : loader.files();
+  return loader.files();
 }
 
 Config parse_config(const std::string& yaml, const std::string& name,
