@@ -65,7 +65,10 @@ while read -r library; do
   fi
 done < <(ldd "${programs[@]}" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | sort -u)
 if [ ${#programs[@]} -gt 1 ]; then
-  # What CUDA's libraries load by name when they need it.
+  # What LibTorch and CUDA's libraries load by name when they need it.
+  for library in "$site"/torch/lib/libcaffe2_nvrtc.so "$site"/torch/lib/libtorch_cuda_linalg.so; do
+    if [ -e "$library" ]; then cp -L "$library" "$stage/lib/torch/lib/"; fi
+  done
   for folder in "$site"/nvidia/*/lib; do
     mkdir -p "$stage/lib/nvidia/$(basename "$(dirname "$folder")")"
     cp -rL "$folder" "$stage/lib/nvidia/$(basename "$(dirname "$folder")")/"
