@@ -20,9 +20,9 @@ std::vector<std::string> with_default_verb(int argc, char** argv) {
   const auto is_option = [&](const std::string& name) {
     return arguments[0] == name || arguments[0].starts_with(name + "=");
   };
-  const bool plain = !arguments.empty() &&
-                     (is_option("--config") || is_option("--from") || is_option("--dry-run") ||
-                      arguments[0].ends_with(".yaml") || arguments[0].ends_with(".yml"));
+  const bool plain =
+      !arguments.empty() && (std::any_of(kBeginTraining.begin(), kBeginTraining.end(), is_option) ||
+                             arguments[0].ends_with(".yaml") || arguments[0].ends_with(".yml"));
   if (plain) arguments.insert(arguments.begin(), "train");
   return arguments;
 }
@@ -98,6 +98,7 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
   add_weights_verb(app, context);
   add_data_verb(app, context);
   add_config_verb(app, context);
+  add_completion_verb(app, context);
 
   std::vector<std::string> arguments = with_default_verb(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 expects them in reverse order

@@ -88,13 +88,15 @@ void add_compare_verb(CLI::App& app, VerbContext& context) {
   verb->add_option("runs", comparison.models,
                    "Checkpoint directories, or run directories (their newest checkpoint); RUN@best "
                    "and RUN@1000 choose other checkpoints of a run")
+      ->type_name(completion::kFolder)
       ->required();
   verb->add_flag("--best", options->best,
                  "Use the best checkpoint of each run (its checkpoint.best) instead of the "
                  "newest, like RUN@best");
   context.files.add_inputs(*verb, [options] { return checkpoints_of(*options); });
   verb->add_option("--data", comparison.data.file,
-                   "HDF5 file with images (default: the first run's own data)");
+                   "HDF5 file with images (default: the first run's own data)")
+      ->type_name(completion::kFile);
   context.files.add_inputs(*verb, path_of(comparison.data.file));
   verb->add_option("--split", comparison.data.split,
                    "Part of the first run's own data (default: validation if there is any)")

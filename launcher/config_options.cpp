@@ -2,17 +2,20 @@
 
 #include <algorithm>
 
+#include "config/load_config.hpp"
+
 namespace vae_dist::launcher {
 
 void add_config_options(CLI::App& verb, VerbContext& context, ConfigChoice& choice,
                         const std::string& help) {
-  verb.add_option("--config", choice.file, help);
+  verb.add_option("--config", choice.file, help)->type_name(completion::kFile);
   verb.add_option("overrides", choice.overrides,
                   "key=value: overrides a key of the configuration by its dotted name. A word "
-                  "without = names the configuration file, like --config");
+                  "without = names the configuration file, like --config")
+      ->type_name(completion::kKeyValue);
   context.files.add_inputs(verb, [&choice] {
     std::vector<std::string> read = data_files(choice.file, choice.overrides);
-    read.push_back(choice.file);
+    for (const std::string& file : config::files_of_config(choice.file)) read.push_back(file);
     return read;
   });
 }

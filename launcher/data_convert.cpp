@@ -45,6 +45,7 @@ void add_data_convert(CLI::App& data, VerbContext& context) {
   verb->add_option("files", options->files,
                    "IN.h5 [MORE.h5 ...] OUT.h5: the files to read, and the one to write")
       ->required()
+      ->type_name(completion::kFile)
       ->expected(2, 10000)
       ->option_text("FILE FILE ...");
   verb->add_option("--dataset", options->dataset,

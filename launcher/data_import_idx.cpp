@@ -14,9 +14,12 @@ void add_data_import_idx(CLI::App& data, VerbContext& context) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = data.add_subcommand("import-idx", "Convert MNIST's IDX files to HDF5");
-  verb->add_option("images", options->images, "IDX file of images, plain or .gz")->required();
+  verb->add_option("images", options->images, "IDX file of images, plain or .gz")
+      ->type_name(completion::kFile)
+      ->required();
   verb->add_option("rest", options->rest,
                    "[LABELS] OUT.h5: the IDX file of labels, if any, and the HDF5 file to write")
+      ->type_name(completion::kFile)
       ->required()
       ->expected(1, 2);
   context.files.add_inputs(*verb, [options] {

@@ -62,6 +62,7 @@ void add_data_import_images(CLI::App& data, VerbContext& context) {
       "import-images",
       "Convert a folder of JPEG and PNG pictures to HDF5; subfolders become labels");
   verb->add_option("folder", options->folder, "Folder of pictures, or of one subfolder per class")
+      ->type_name(completion::kFolder)
       ->required();
   context.files
       .add_output(*verb, "out", options->out,

@@ -34,7 +34,7 @@ void add_data_import_npz(CLI::App& data, VerbContext& context) {
   auto options = std::make_shared<DataImportNpzOptions>();
   CLI::App* verb = data.add_subcommand(
       "import-npz", "Convert pictures in a NumPy .npz file (dSprites) to HDF5, streamed");
-  verb->add_option("file", options->file, ".npz file")->required();
+  verb->add_option("file", options->file, ".npz file")->type_name(completion::kFile)->required();
   verb->add_option("key", options->key,
                    "Name of the array of pictures: [N, H, W], [N, H, W, C] or [N, C, H, W]")
       ->required();

@@ -302,7 +302,7 @@ void add_data_info(CLI::App& data, VerbContext& context) {
       "info",
       "Show what an HDF5 file holds, the statistics of its channels, how its samples are read, and "
       "whether to convert it");
-  verb->add_option("file", options->file, "HDF5 file")->required();
+  verb->add_option("file", options->file, "HDF5 file")->type_name(completion::kFile)->required();
   verb->add_option("--dataset", options->source.datasets,
                    "Path of the dataset, if there are several candidates; several are the channels")
       ->expected(1, -1)

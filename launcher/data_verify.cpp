@@ -59,7 +59,7 @@ void add_data_verify(CLI::App& data, VerbContext& context) {
   auto file = std::make_shared<std::string>();
   CLI::App* verb = data.add_subcommand(
       "verify", "Read every chunk of an HDF5 file and check checksums, NaN and range");
-  verb->add_option("file", *file, "HDF5 file")->required();
+  verb->add_option("file", *file, "HDF5 file")->type_name(completion::kFile)->required();
   verb->footer(
       "The exit code is 2 if a chunk is damaged or an image contains NaN.\nExample:\n  vae_dist "
       "data verify shapes.h5");

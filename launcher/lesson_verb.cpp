@@ -18,7 +18,8 @@ void add_lesson_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb = app.add_subcommand("lesson",
                                       "Train an autoencoder, a decoder alone and a VAE briefly, "
                                       "and explain on one page how they relate");
-  verb->add_option("--data", options->data, "HDF5 file with images (default: built-in shapes)");
+  verb->add_option("--data", options->data, "HDF5 file with images (default: built-in shapes)")
+      ->type_name(completion::kFile);
   context.files.add_inputs(*verb, path_of(options->data));
   context.files
       .add_output(*verb, "--out", options->out,

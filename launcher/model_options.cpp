@@ -21,6 +21,7 @@ void add_checkpoint_option(CLI::App& verb, VerbContext& context, ModelChoice& ch
   verb.add_option("--checkpoint", choice.location,
                   "A checkpoint directory, or a run directory (its newest checkpoint); RUN@best "
                   "and RUN@1000 choose other checkpoints of the run")
+      ->type_name(completion::kFolder)
       ->required();
   verb.add_flag("--best", choice.best,
                 "Use the best checkpoint of a run (its checkpoint.best) instead of the newest, "
@@ -46,7 +47,8 @@ void add_data_options(CLI::App& verb, VerbContext& context, inference::DataChoic
   verb.add_option("--data", data.file,
                   "HDF5 file with images, read with the run's dataset, layout and scale (default: "
                   "the run's own "
-                  "data, see --split)");
+                  "data, see --split)")
+      ->type_name(completion::kFile);
   verb.add_option("--split", data.split,
                   "Part of the run's own data (default: validation if there is any)")
       ->check(CLI::IsMember({"train", "validation"}));

@@ -182,11 +182,14 @@ void add_monitor_verb(CLI::App& app, VerbContext& context) {
       "monitor", "Run the installed Prometheus with our configuration until Ctrl-C");
   verb->add_option("--config", options->config,
                    "Prometheus configuration, used unchanged (default: "
-                   "configs/monitoring/prometheus.yml with the folders of --runs)");
+                   "configs/monitoring/prometheus.yml with the folders of --runs)")
+      ->type_name(completion::kFile);
   verb->add_option("--runs", options->runs,
                    "Folder of runs, or folder named by metrics.service_discovery; several may be "
-                   "given (default: runs)");
+                   "given (default: runs)")
+      ->type_name(completion::kFolder);
   verb->add_option("--data", options->data, "Folder in which Prometheus stores its series")
+      ->type_name(completion::kFolder)
       ->capture_default_str();
   verb->add_option("--port", options->port, "Port that Prometheus serves on")
       ->capture_default_str()

@@ -39,10 +39,13 @@ void add_report_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb = app.add_subcommand("report",
                                       "Show the curves, pictures and configuration of a run on one "
                                       "page, or overlay those of several runs");
-  verb->add_option("runs", options->runs, "Run directories")->required();
+  verb->add_option("runs", options->runs, "Run directories")
+      ->type_name(completion::kFolder)
+      ->required();
   verb->add_option("--out", options->out,
                    "Output file (default: report.html in the run's directory; for several runs, "
-                   "report.html in the current directory)");
+                   "report.html in the current directory)")
+      ->type_name(completion::kFile);
   context.files.add_outputs(*verb, "--out",
                             [options] { return std::vector<std::string>{page_of(*options)}; });
   context.files.add_inputs(*verb, [options] {

@@ -19,7 +19,7 @@ environment=$deps/torch-$torch_version
 # What only tests and checks of the code need beside torch.
 # shellcheck disable=SC2034
 test_wheels=("numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2" "grafana-foundation-sdk==1769699379!11.6.0;python_version>='3.11'"
-  "clang-format==21.1.8" "hdf5plugin==3.3.1"
+  "clang-format==21.1.8" "hdf5plugin==3.3.1" "jsonschema==4.26.0" "ruamel.yaml==0.19.1" "tensorboard==2.20.0"
   "safetensors==0.8.0" "flit_core==3.12.0" "onnx==1.23.2" "onnxscript==0.7.2" "onnxruntime==1.32.0")   # launcher/python and its exports
 
 # shellcheck disable=SC2034  # the scripts that source this use them
@@ -27,7 +27,7 @@ test_wheels=("numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2" "grafana-founda
 build_packages=(g++ cmake ninja-build ccache pkg-config git ca-certificates python3 python3-venv
   openmpi-bin libopenmpi-dev libhdf5-dev libdeflate-dev liblzf-dev libkissfft-dev libjpeg-dev libpng-dev libzip-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcairo2-dev fonts-dejavu-core libxxhash-dev prometheus-cpp-dev libcurl4-openssl-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev)
-test_packages=(iproute2 tmux shellcheck)   # hosts as network namespaces; a terminal; scripts looked at
+test_packages=(iproute2 tmux shellcheck zsh)   # hosts as network namespaces; a terminal; scripts looked at; a shell that completes
 }
 
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }

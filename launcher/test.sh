@@ -2,9 +2,10 @@
 # Sets up as quickstart.sh does (what is done is not done again), builds everything and runs all tests. Arguments go to ctest, for
 # example: launcher/test.sh -R world_size
 #   --long   also what does not fit into an hour: clang-tidy over all code, all unit tests and two mpirun tests under the sanitizers with
-#            planted faults, the long fault injection, 5,000 random files, ten minutes of each fuzz target (about three hours on 2 cores)
+#            planted faults, the long fault injection, an archive on a bare machine (as root), 5,000 random files, ten minutes of each fuzz
+#            target (about three hours on 2 cores)
 set -euo pipefail
-case "${1:-}" in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit ;; esac
+case "${1:-}" in -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
@@ -47,6 +48,7 @@ if [ $long = no ]; then
   exec "${ctest[@]}"
 fi
 
+install_system_packages debootstrap
 passed=0 failed=()
 check() { # NAME COMMAND...
   step "$1"
@@ -56,6 +58,7 @@ check "All tests" "${ctest[@]}"
 check "clang-tidy" "$root/tests/checks/tidy.sh"
 check "Sanitizers" "$root/tests/checks/sanitize.sh"
 check "Fault injection" "$root/tests/faults/run.sh"
+check "The archive on a bare machine" env VAE_DIST_BUILD="$build" "$python" "$root/tests/package/package_test.py"
 check "Random files" env VAE_DIST_READING_FIRST=250 VAE_DIST_READING_CASES=5000 ctest --test-dir "$build" --output-on-failure -R '^reading_property_test$'
 for target in "$build"/tests/fuzz/*_fuzz; do
   seeds=()

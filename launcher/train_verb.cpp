@@ -14,11 +14,13 @@ void add_train_verb(CLI::App& app, VerbContext& context) {
   CLI::App* verb =
       app.add_subcommand("train", "Train a model (the default when --config is given)");
   auto config = std::make_shared<ConfigChoice>();
-  verb->add_option(
-      "--from", request->run.from,
-      "Begin a new run at step 0 with the weights of this checkpoint (or of a run's newest), and "
-      "with its optimizer state if that fits. Without --config, also use its configuration. When "
-      "started again, the new run continues from its own checkpoints");
+  verb->add_option("--from", request->run.from,
+                   "Begin a new run at step 0 with the weights of this checkpoint (or of a run's "
+                   "newest), and "
+                   "with its optimizer state if that fits. Without --config, also use its "
+                   "configuration. When "
+                   "started again, the new run continues from its own checkpoints")
+      ->type_name(completion::kFolder);
   verb->add_flag("--dry-run", request->dry_run,
                  "Check configuration, dataset and devices, print the start table, and exit");
   add_config_options(*verb, context, *config,

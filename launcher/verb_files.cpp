@@ -9,7 +9,9 @@
 #include <ranges>
 #include <string_view>
 
+#include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "completion/completion_script.hpp"
 #include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
 #include "hdf5/file.hpp"
@@ -30,6 +32,23 @@ void add_files_below(const fs::path& folder, std::vector<fs::path>& out) {
   }
 }
 
+std::vector<std::string> files_of(const config::DataConfig& data) {
+  std::vector<std::string> out = data.train.file;
+  out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
+  return config::listed_files(out);
+}
+
+// Returns the data files that a kept configuration names; none if it cannot be read.
+std::vector<std::string> data_files_of_run(const fs::path& kept) {
+  std::error_code error;
+  if (!fs::exists(kept, error)) return {};
+  try {
+    return files_of(config::parse_kept_config(base::read_file(kept), kept.string()).config.data);
+  } catch (const base::Error&) {
+    return {};
+  }
+}
+
 // Adds the files behind an input: a file itself, all files of a checkpoint, the files of a run that
 // verbs read, and the data of both.
 void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
@@ -38,7 +57,7 @@ void add_files_of(const fs::path& input, std::vector<fs::path>& out) {
     out.push_back(input);
     return;
   }
-  for (const std::string& file : data_files(input / "config.yaml")) out.emplace_back(file);
+  for (const std::string& file : data_files_of_run(input / "config.yaml")) out.emplace_back(file);
   if (fs::exists(input / "manifest.json", error)) {
     add_files_below(input, out);
   } else {
@@ -92,10 +111,7 @@ std::vector<std::string> data_files(const fs::path& config_file,
   std::error_code error;
   if (!fs::exists(config_file, error)) return {};
   try {
-    const config::DataConfig data = config::load_config(config_file.string(), overrides).data;
-    std::vector<std::string> out = data.train.file;
-    out.insert(out.end(), data.validation.file.begin(), data.validation.file.end());
-    return config::listed_files(out);
+    return files_of(config::load_config(config_file.string(), overrides).data);
   } catch (const base::BadInput&) {
     return {};
   }
@@ -108,7 +124,7 @@ VerbFiles::~VerbFiles() {
 
 CLI::Option* VerbFiles::add_output(CLI::App& verb, const std::string& option, std::string& path,
                                    const std::string& help) {
-  CLI::Option* added = verb.add_option(option, path, help);
+  CLI::Option* added = verb.add_option(option, path, help)->type_name(completion::kFile);
   add_outputs(verb, option.starts_with("-") ? option.substr(0, option.find(',')) : "",
               path_of(path));
   return added;

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "comm/mpi_world.hpp"
+#include "completion/completion_script.hpp"
 #include "launcher/failure_report.hpp"
 #include "launcher/verb_files.hpp"
 
@@ -34,6 +35,7 @@ void add_bench_verb(CLI::App& app, VerbContext& context);
 void add_weights_verb(CLI::App& app, VerbContext& context);
 void add_data_verb(CLI::App& app, VerbContext& context);
 void add_config_verb(CLI::App& app, VerbContext& context);
+void add_completion_verb(CLI::App& app, VerbContext& context);
 
 /// Wraps the work of a verb that needs only one rank: under mpirun rank 0 does the work, and the
 /// others exit.

@@ -111,6 +111,7 @@ void add_import(CLI::App& weights, VerbContext& context) {
           "file", options->weights,
           "Weights file with PyTorch-VAE's names: safetensors, or a PyTorch state_dict, plain or "
           "in a checkpoint (Lightning's, {\"model_state_dict\": ...}). Its first bytes tell which")
+      ->type_name(completion::kFile)
       ->required();
   add_config_options(*verb, context, *options,
                      "Configuration of the new run. It must set the last layer of the decoder "

@@ -77,6 +77,8 @@ struct Key {
   std::shared_ptr<Choice> choice;    ///< owns what `slot` points to if `slot` holds a Choice
   std::string meaning;               ///< one line: unit, effect
   std::vector<std::string> choices;  ///< allowed values as YAML text; empty: any value of the type
+  std::vector<std::string>
+      entry_choices;  ///< texts that the entries of a list are chosen from; empty: any
   std::optional<double> least, most;
   bool least_excluded = false;  ///< the range is open at `least`
   bool most_excluded = false;   ///< the range is open at `most`
@@ -94,6 +96,10 @@ struct Key {
   /// values, and `counts_when` says it in words. Setting a key that has no effect is an error.
   std::function<bool()> counts;
   std::string counts_when;
+  /// The key belongs to the settings of registered items: the key that chooses among them
+  /// ("model.name"), and the names of those that have it. Empty: it belongs to no item.
+  std::string chosen_by;
+  std::vector<std::string> owners;
 };
 
 /// Returns whether the key has any effect under the other keys' values.
@@ -105,6 +111,10 @@ class Row {
   explicit Row(Key& key) : key_(key) {}
 
   Row& one_of(std::vector<std::string> choices) { return key_.choices = std::move(choices), *this; }
+  /// For a list of texts.
+  Row& each_of(std::vector<std::string> choices) {
+    return key_.entry_choices = std::move(choices), *this;
+  }
   Row& at_least(double least) { return key_.least = least, *this; }
   Row& above(double least) { return key_.least = least, key_.least_excluded = true, *this; }
   Row& at_most(double most) { return key_.most = most, *this; }

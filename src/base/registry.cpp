@@ -52,6 +52,8 @@ void add_own_keys(std::vector<Key>& keys, const std::string& section, const std:
       if (contains_name(keys, 0, others, key.name) || contains_name(keys, first, i, key.name))
         end_of_double_registration(key.name);
       key.meaning = joined_with_or(names) + ": " + key.meaning;
+      key.chosen_by = chosen_key;
+      key.owners = names;
       const auto is_chosen = [&chosen, names] {
         return std::find(names.begin(), names.end(), chosen) != names.end();
       };

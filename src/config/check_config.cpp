@@ -47,12 +47,6 @@ std::string range_text(const base::Key& key) {
   return joined(bounds, " and ");
 }
 
-// Limits for keys that set no maximum of their own. Beyond them a run would overflow: sums and
-// products of counts have 64 bits, and their factors have 32 bits or the square root of the 64-bit
-// range.
-constexpr std::int64_t kLargestCount = 1'000'000'000'000;
-constexpr double kLargestNumber = 1e30;
-
 /// Returns the limit that an absurdly large number violates, in words; "" if there is none.
 struct TooLarge {
   std::string operator()(const std::int64_t* value) const {
@@ -71,6 +65,22 @@ struct TooLarge {
   template <typename Value>
   std::string operator()(const std::optional<Value>* value) const {
     return *value ? (*this)(&**value) : "";
+  }
+  template <typename Other>
+  std::string operator()(const Other*) const {
+    return "";
+  }
+};
+
+/// Returns the first text of a list that `allowed` does not contain; empty if there is none.
+struct UnknownEntry {
+  const std::vector<std::string>& allowed;
+
+  std::string operator()(const std::vector<std::string>* list) const {
+    const auto unknown = std::find_if(list->begin(), list->end(), [this](const std::string& entry) {
+      return std::find(allowed.begin(), allowed.end(), entry) == allowed.end();
+    });
+    return unknown == list->end() ? "" : *unknown;
   }
   template <typename Other>
   std::string operator()(const Other*) const {
@@ -102,6 +112,11 @@ std::string value_error(const base::Key& key) {
       std::find(key.choices.begin(), key.choices.end(), value) == key.choices.end()) {
     return subject + "choose one of " + joined(key.choices, " | ");
   }
+  if (!key.entry_choices.empty())
+    if (const std::string unknown = std::visit(UnknownEntry{key.entry_choices}, key.slot);
+        !unknown.empty())
+      return base::text(key.name, " holds '", unknown, "'; choose from ",
+                        joined(key.entry_choices, " | "));
   const std::vector<double> numbers = std::visit(Numbers{}, key.slot);
   const bool fits = std::all_of(numbers.begin(), numbers.end(),
                                 [&](double number) { return in_range(key, number); });
@@ -147,24 +162,10 @@ std::optional<Contradiction> find_contradiction(const Config& config) {
     return Contradiction{
         {"data.dequantize", "data.binarize"},
         "data.dequantize needs grey levels, which data.binarize removes; set one of them to none"};
-  for (const std::string& axis : config.data.flip)
-    if (axis != "D" && axis != "H" && axis != "W")
-      return Contradiction{
-          {"data.flip"},
-          base::text("data.flip holds '", axis, "', which is no axis of space: D, H or W")};
   if (!config.data.random_crop.empty() && (config.data.crop || config.data.resize))
     return Contradiction{{"data.random_crop", config.data.crop ? "data.crop" : "data.resize"},
                          "data.random_crop and data.crop or data.resize both choose the size that "
                          "the model sees; keep one of them"};
-  for (const auto& [key, transforms] :
-       {std::pair{"data.transform", &config.data.transform},
-        std::pair{"data.encoder_transform", &config.data.encoder_transform}})
-    for (const std::string& transform : *transforms)
-      if (transform != "none" && !base::Registry<base::Transform>::all().find(transform))
-        return Contradiction{
-            {key},
-            base::text(key, " holds '", transform, "', but the transforms are ",
-                       joined(base::Registry<base::Transform>::all().names(), ", "))};
   if (!config.data.train.condition.entries().empty() &&
       !config.model.network.item().takes_condition)
     return Contradiction{

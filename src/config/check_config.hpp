@@ -2,6 +2,7 @@
 // I/O and knows no line numbers.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,12 @@
 #include "config/key_table.hpp"
 
 namespace vae_dist::config {
+
+/// Limits for keys that set no maximum of their own. Beyond them a run would overflow: sums and
+/// products of counts have 64 bits, and their factors have 32 bits or the square root of the 64-bit
+/// range.
+constexpr std::int64_t kLargestCount = 1'000'000'000'000;
+constexpr double kLargestNumber = 1e30;
 
 /// Returns why the key's current value is not allowed (choices, range, number of entries), and what
 /// is. Empty if the value is allowed.

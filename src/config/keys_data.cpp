@@ -91,6 +91,7 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
            "applied before normalize: " +
                joined(base::Registry<base::Transform>::all().names(), " | ") +
                "; one, or a list with one for each channel")
+      .each_of(base::Registry<base::Transform>::all().names())
       .for_older_runs("[none]")
       .counts_when("data.normalize is not scale",
                    [&data] { return data.normalize != Normalize::scale; });
@@ -98,6 +99,7 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
       .key("encoder_transform", data.encoder_transform,
            "applied to what the encoder alone sees, such as log1p for counts; the values that are "
            "learned stay as they are stored. One, or one for each channel; null: the same values")
+      .each_of(base::Registry<base::Transform>::all().names())
       .empty_is("null")
       .for_older_runs("null")
       .counts_when("data.normalize is none", [&data] { return data.normalize == Normalize::none; });
@@ -135,6 +137,7 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
       .key("flip", data.flip,
            "axes of space, such as [H, W], along each of which a sample is mirrored with "
            "probability 1/2; [W] is horizontal_flip")
+      .each_of({"D", "H", "W"})
       .empty_is("[]")
       .for_older_runs("[]");
   section

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -23,12 +24,28 @@
 namespace vae_dist::config {
 namespace {
 
-/// Fills a Config from a file and then from overrides, and records where each value came from.
+/// Whether a configuration may include files. Text that a run has kept, or that another rank has
+/// sent, names no file to read.
+enum class Includes { followed, refused };
+
+std::string read_text(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path);
+  std::ostringstream content;
+  if (file.is_open() && file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
+  if (!file.is_open() || file.bad())
+    throw base::BadInput(base::text("cannot be read: ", std::strerror(errno)));
+  return content.str();
+}
+
+/// Fills a Config from a file with all that it includes and then from overrides, and records where
+/// each value came from.
 class Loader {
  public:
-  Loader(Config& config, std::string file)
+  Loader(Config& config, std::string file, Includes includes)
       : config_(config),
         file_(std::move(file)),
+        includes_(includes),
         keys_(key_table(config)),
         default_keys_(key_table(defaults_)) {
     for (std::size_t i = 0; i < keys_.size(); ++i) {
@@ -42,26 +59,10 @@ class Loader {
   Loader(const Loader&) = delete;  // default_keys_ points into defaults_
   Loader& operator=(const Loader&) = delete;
 
-  void read_file(const std::string& yaml) {
-    std::vector<YAML::Node> documents;
-    try {
-      documents = YAML::LoadAll(yaml);
-    } catch (const YAML::ParserException& error) {
-      throw base::BadInput(base::text(file_, ":", error.mark.line + 1, ": this is not valid YAML: ",
-                                      error.msg, " (column ", error.mark.column + 1, ")"));
-    }
-    if (documents.size() > 1)
-      throw base::BadInput(
-          base::text(file_, ": holds ", documents.size(), " YAML documents; keep only one"));
-    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
-    if (root.IsMap()) {
-      read_map(root, "");
-    } else if (!root.IsNull()) {
-      throw base::BadInput(
-          base::text(file_, ": is ", shown(root), "; a configuration must be a map of keys"));
-    }
-    for (auto& [name, given] : given_) given.counted_in_file = counting_row(name).has_value();
-  }
+  void read_file(const std::string& yaml) { read_one_of_files(yaml, file_); }
+
+  /// Returns the paths of all files that were read, in the order in which their reading began.
+  const std::vector<std::string>& files() const { return files_; }
 
   void read_override(const std::string& assignment) {
     override_ = assignment + " (command line)";
@@ -111,7 +112,8 @@ class Loader {
  private:
   struct Given {
     std::string where;             // "big.yaml:12" or "train.steps=9 (command line)"
-    bool counted_in_file = false;  // set in the file, and effective before any override
+    bool counted_in_file = false;  // set in a file, and effective when it, or a file that includes
+                                   // it, had been read: before what takes precedence over it
     std::map<std::size_t, std::string> complaints =
         {};  // errors by row, where several rows share the name and this row rejects the value
   };
@@ -124,16 +126,105 @@ class Loader {
     return std::nullopt;
   }
 
+  void read_one_of_files(const std::string& yaml, const std::string& name) {
+    files_.push_back(name);
+    open_.push_back(name);
+    std::vector<YAML::Node> documents;
+    try {
+      documents = YAML::LoadAll(yaml);
+    } catch (const YAML::ParserException& error) {
+      throw base::BadInput(base::text(name, ":", error.mark.line + 1, ": this is not valid YAML: ",
+                                      error.msg, " (column ", error.mark.column + 1, ")"));
+    }
+    if (documents.size() > 1)
+      throw base::BadInput(
+          base::text(name, ": holds ", documents.size(), " YAML documents; keep only one"));
+    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
+    if (root.IsMap()) {
+      read_included(root);
+      seen_.clear();
+      read_map(root, "");
+    } else if (!root.IsNull()) {
+      throw base::BadInput(
+          base::text(name, ": is ", shown(root), "; a configuration must be a map of keys"));
+    }
+    for (auto& [key, given] : given_)
+      given.counted_in_file = given.counted_in_file || counting_row(key).has_value();
+    open_.pop_back();
+  }
+
+  // Reads the files that a file includes, wherever it says so, before the file's own keys, which
+  // take precedence.
+  void read_included(const YAML::Node& root) {
+    for (const auto& entry : root) {
+      if (!entry.first.IsScalar() || entry.first.Scalar() != kInclude) continue;
+      std::vector<YAML::Node> named;
+      if (entry.second.IsScalar()) named.push_back(entry.second);
+      if (entry.second.IsSequence())
+        for (const YAML::Node& each : entry.second) named.push_back(each);
+      if (named.empty())
+        throw base::BadInput(place_of(entry.first) +
+                             ": include takes the name of a file or a list of names, not " +
+                             shown(entry.second));
+      for (const YAML::Node& name : named) {
+        if (!name.IsScalar() || name.Scalar().empty())
+          throw base::BadInput(place_of(entry.first) + ": include takes names of files, not " +
+                               shown(name));
+        include(name.Scalar(), place_of(name));
+      }
+    }
+  }
+
+  void include(const std::string& name, const std::string& where) {
+    if (includes_ == Includes::refused)
+      throw base::BadInput(where +
+                           ": include works only in files; what a run keeps names no other file");
+    const std::filesystem::path here = std::filesystem::path(open_.back()).parent_path();
+    const std::string path = (here / with_home(name)).lexically_normal().string();
+    std::error_code error;
+    const auto again = std::find_if(open_.begin(), open_.end(), [&](const std::string& open) {
+      return std::filesystem::equivalent(open, path, error);
+    });
+    if (again != open_.end()) {
+      const std::vector<std::string> chain(again, open_.end());
+      throw base::BadInput(base::text(where, ": files include each other in a circle: ",
+                                      joined(chain, " -> "), " -> ", *again));
+    }
+    // Files that include two others each could otherwise be read 2^n times.
+    constexpr std::size_t kMostFiles = 1000;
+    if (files_.size() == kMostFiles)
+      throw base::BadInput(base::text(where, ": more than ", kMostFiles, " files are included"));
+    const std::string advice = "; a name is relative to the folder of the file that includes it";
+    if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
+      throw base::BadInput(
+          base::text(where, ": include names ", path, ", which is not a regular file", advice));
+    std::string yaml;
+    try {
+      yaml = read_text(path);
+    } catch (const base::BadInput& unreadable) {
+      throw base::BadInput(
+          base::text(where, ": include names ", path, ", which ", unreadable.what(), advice));
+    }
+    read_one_of_files(yaml, path);
+  }
+
+  std::string place_of(const YAML::Node& node) const {
+    return override_.empty() ? base::text(open_.back(), ":", node.Mark().line + 1) : override_;
+  }
+
   void read_map(const YAML::Node& map, const std::string& prefix) {
     std::vector<YAML::Node> merged;
     for (const auto& entry : map) {
-      const std::string where =
-          override_.empty() ? base::text(file_, ":", entry.first.Mark().line + 1) : override_;
+      const std::string where = place_of(entry.first);
       if (!entry.first.IsScalar()) throw base::BadInput(where + ": a key must be a word");
       if (entry.first.Scalar() == "<<") {
         add_merged(entry.second, prefix, where, merged);
       } else if (prefix.empty() && entry.first.Scalar().starts_with("x-")) {
         // It only holds values that other keys merge or alias.
+      } else if (prefix.empty() && merging_ == 0 && entry.first.Scalar() == kInclude &&
+                 override_.empty()) {
+        if (!seen_.insert(kInclude).second)
+          throw base::BadInput(where + ": include is given twice; write one list of files");
       } else {
         read_entry(entry.second, prefix + entry.first.Scalar(), where);
       }
@@ -142,8 +233,7 @@ class Loader {
     // each merged map in turn.
     constexpr int kDeep = 20;
     if (!merged.empty() && merging_ == kDeep)
-      throw base::BadInput(
-          base::text(file_, ":", map.Mark().line + 1, ": this map merges itself (<<)"));
+      throw base::BadInput(place_of(map) + ": this map merges itself (<<)");
     for (const YAML::Node& node : merged) {
       ++merging_;
       read_map(node, prefix);
@@ -180,6 +270,10 @@ class Loader {
           given_[name].complaints[row] = error.what();
         }
       }
+    } else if (name == kInclude) {
+      throw base::BadInput(where +
+                           ": include stands at the top of a file, neither merged nor given on the "
+                           "command line");
     } else if (!sections_.contains(name)) {
       throw base::BadInput(where + ": unknown key '" + name + "'; " + advice(name));
     } else if (node.IsMap()) {
@@ -271,10 +365,15 @@ class Loader {
                            : "did you mean '" + nearest + "'?";
   }
 
+  static constexpr const char* kInclude = "include";
+
   Config& config_;
   const std::string file_;
-  std::string override_;  // the override being read; empty while reading the file
-  int merging_ = 0;       // depth of merged maps; in them, keys read before take precedence
+  const Includes includes_;
+  std::vector<std::string> files_;  // all that were read
+  std::vector<std::string> open_;   // the file being read, after those that include it
+  std::string override_;            // the override being read; empty while reading a file
+  int merging_ = 0;  // depth of merged maps; in them, keys read before take precedence
   Config defaults_;
   std::vector<base::Key> keys_;
   std::vector<base::Key> default_keys_;
@@ -284,33 +383,12 @@ class Loader {
   std::set<std::string> seen_;  // names read so far from one source, to detect duplicates
 };
 
-[[noreturn]] void throw_unreadable(const std::string& path) {
-  throw base::BadInput(path + ": cannot be read: " + std::strerror(errno) +
-                       "; give the path of a YAML configuration");
-}
-
-}  // namespace
-
-Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
-  errno = 0;
-  std::ifstream file(path);
-  if (!file.is_open()) throw_unreadable(path);
-  std::ostringstream content;
-  if (file.peek() != std::ifstream::traits_type::eof()) content << file.rdbuf();
-  if (file.bad()) throw_unreadable(path);
-  Config config = parse_config(content.str(), path, overrides);
-  expand_paths(config);
-  return config;
-}
-
-namespace {
-
 enum class Age { of_today, of_its_run };
 
 KeptConfig parsed(const std::string& yaml, const std::string& name,
-                  const std::vector<std::string>& overrides, Age age) {
+                  const std::vector<std::string>& overrides, Age age, Includes includes) {
   KeptConfig out;
-  Loader loader(out.config, name);
+  Loader loader(out.config, name, includes);
   loader.read_file(yaml);
   if (age == Age::of_its_run) out.older_than = loader.fill_for_older_runs();
   for (const std::string& assignment : overrides) loader.read_override(assignment);
@@ -320,14 +398,39 @@ KeptConfig parsed(const std::string& yaml, const std::string& name,
 
 }  // namespace
 
+Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
+  std::string yaml;
+  try {
+    yaml = read_text(path);
+  } catch (const base::BadInput& unreadable) {
+    throw base::BadInput(
+        base::text(path, ": ", unreadable.what(), "; give the path of a YAML configuration"));
+  }
+  Config config = parsed(yaml, path, overrides, Age::of_today, Includes::followed).config;
+  expand_paths(config);
+  return config;
+}
+
+std::vector<std::string> files_of_config(const std::string& path) {
+  Config config;
+  Loader loader(config, path, Includes::followed);
+  try {
+    loader.read_file(read_text(path));
+  } catch (const base::BadInput&) {
+    // Whoever loads the configuration reports what is wrong with it.
+    return loader.files().empty() ? std::vector<std::string>{path} : loader.files();
+  }
+  return loader.files();
+}
+
 Config parse_config(const std::string& yaml, const std::string& name,
                     const std::vector<std::string>& overrides) {
-  return parsed(yaml, name, overrides, Age::of_today).config;
+  return parsed(yaml, name, overrides, Age::of_today, Includes::refused).config;
 }
 
 KeptConfig parse_kept_config(const std::string& yaml, const std::string& name,
                              const std::vector<std::string>& overrides) {
-  return parsed(yaml, name, overrides, Age::of_its_run);
+  return parsed(yaml, name, overrides, Age::of_its_run, Includes::refused);
 }
 
 void keep_choices(Config& now, const Config& saved) {

@@ -15,9 +15,21 @@ namespace vae_dist::config {
 /// others. (A key that an override makes ineffective returns to its default instead.) Anchors,
 /// aliases and merge keys (<<) of YAML work. A top-level key that begins with "x-" only holds
 /// anchors and is otherwise ignored. Paths are expanded (expand_paths()).
+///
+/// The top-level key `include` names another file, or a list of them, relative to the folder of the
+/// file that says it. Their keys are read first and in order, so that a later file takes precedence
+/// over an earlier one, the including file over all of them, and overrides over every file. A key
+/// that such precedence makes ineffective returns to its default, as with overrides. Throws
+/// BadInput, naming the including file and line, for a file that cannot be read and for files that
+/// include each other in a circle.
 Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
 
-/// Parses YAML text without expanding paths; `name` stands for the file in messages.
+/// Returns `path` and the files that it includes, directly or not: all of them if load_config() can
+/// read it, else those up to the first error.
+std::vector<std::string> files_of_config(const std::string& path);
+
+/// Parses YAML text without expanding paths; `name` stands for the file in messages. Text reads no
+/// file: `include` is refused.
 Config parse_config(const std::string& yaml, const std::string& name,
                     const std::vector<std::string>& overrides = {});
 

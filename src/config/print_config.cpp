@@ -106,7 +106,10 @@ std::string default_config_yaml() {
          "train.global_batch=512. A * before the meaning marks a key that may change when a run is "
          "resumed. All other keys are fixed for\n# the run; a new run that starts from its weights "
          "may change them (`vae_dist train --from`).\n\n" +
-         config_yaml(Config{}, true);
+         with_comment("# include: base.yaml",
+                      "a file whose keys this one takes over and may override, relative to this "
+                      "one's folder; or a list of such files, of which the later take precedence") +
+         "\n\n" + config_yaml(Config{}, true);
 }
 
 std::vector<std::string> forbidden_differences(const Config& saved, const Config& now) {

@@ -125,6 +125,14 @@ TEST(RefusedConfig, OutOfRangeNamesTheRange) {
             "big.yaml:5: model.activation is gelu; choose one of leaky_relu | relu | tanh | silu");
 }
 
+TEST(RefusedConfig, EntriesOfAListAreWordsOfTheKey) {
+  EXPECT_EQ(complaint_of("data.flip: [H, X]\n"),
+            "big.yaml:5: data.flip holds 'X'; choose from D | H | W");
+  EXPECT_EQ(complaint_of("data.flip: h\n"),
+            "big.yaml:5: data.flip holds 'h'; choose from D | H | W");
+  EXPECT_EQ(complaint_of("data.flip: [W, D]\n"), "");
+}
+
 TEST(RefusedConfig, ACudaGraphOnTheCpu) {
   EXPECT_THAT(complaint_of("", {"train.cuda_graph=true", "distributed.device=cpu"}),
               AllOf(StartsWith("train.cuda_graph=true (command line)"),

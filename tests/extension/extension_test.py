@@ -26,6 +26,19 @@ class Extension(RunFolder):
                      "bernoulli | cauchy | discretized_logistic | gaussian | laplace", "half_width: 0.1 cauchy: half the width at half the maximum", "smoothing: 0.9 sign_descent: share of the smoothed gradient"):
             self.assertIn(said, words)
 
+    def test_editors_and_shells_know_them(self):
+        keys = json.loads(self.program("config", "--schema", check=True).stdout)["$defs"]
+        self.assertIn("linear_vae", keys["model.name"]["enum"])
+        self.assertEqual((keys["model.offset"]["type"], keys["model.offset"]["default"]), ("boolean", True))
+        items = {each["if"]["properties"]["name"]["const"]: each["then"]["properties"] for each in keys["objective.regularisers"]["items"]["allOf"]}
+        self.assertEqual(items["code_spread"]["radius"]["default"], 1)
+        # A group that names another network refuses the key.
+        of_network = {each["if"]["properties"]["name"]["const"]: each["then"]["properties"] for each in keys["model"]["allOf"]}
+        self.assertEqual((of_network["mlp_vae"]["offset"], "offset" in of_network["linear_vae"]), (False, False))
+        completion = self.program("completion", "bash", check=True).stdout
+        self.assertRegex(completion, r"'objective\.likelihood'\) kind=words reply='[^']*\bcauchy\b")
+        self.assertRegex(completion, r"__vae_dist_keys='[^']* objective\.half_width ")
+
     def test_a_network_learns_at_any_number_of_ranks_and_goes_on(self):
         options = [*LINEAR, "distributed.replicas=2", "distributed.reproducible=true", "evaluate.every_epochs=1"]
         self.train("alone", *options, "train.steps=300", np=1)

@@ -17,7 +17,7 @@ from runs import BINARY, SMALL, RunFolder
 
 class Help(RunFolder):
     GROUPS = {"weights": {"export", "import"}, "data": {"make-shapes", "make-fields", "make-showers", "import-idx", "import-images", "import-npz", "convert", "info", "verify"}}
-    VERBS = {"train", "evaluate", "compare", "sample", "reconstruct", "interpolate", "traverse", "embed", "lesson", "report", "monitor", "config", *GROUPS}
+    VERBS = {"train", "evaluate", "compare", "sample", "reconstruct", "interpolate", "traverse", "embed", "lesson", "report", "monitor", "config", "completion", *GROUPS}
 
     def help_of(self, *verb):
         return self.program(*verb, "--help", check=True).stdout
