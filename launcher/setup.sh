@@ -19,7 +19,7 @@ environment=$deps/torch-$torch_version
 # What only tests and checks of the code need beside torch.
 # shellcheck disable=SC2034
 test_wheels=("numpy==2.2.6" "h5py==3.14.0" "scikit-learn==1.7.2" "grafana-foundation-sdk==1769699379!11.6.0;python_version>='3.11'"
-  "clang-format==21.1.8" "hdf5plugin==3.3.1")
+  "clang-format==21.1.8" "hdf5plugin==3.3.1" "tensorboard==2.20.0")
 
 # shellcheck disable=SC2034  # the scripts that source this use them
 {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <variant>
 
 #include "base/durable_file.hpp"
@@ -115,10 +116,12 @@ std::string joined(const std::vector<std::string>& earlier, std::string_view log
         logged.emplace_back(key, std::move(event));
       }
   std::vector<std::pair<std::int64_t, std::string>> all;
+  std::set<Key> pictures;
   for (const std::string& event : earlier) {
     const EventHead head = head_of(event);
     if (head.tag.starts_with(kPictures)) {
-      if (head.at.step <= start_step) all.emplace_back(head.at.step, event);
+      if (head.at.step <= start_step && pictures.insert(key_of(head)).second)
+        all.emplace_back(head.at.step, event);
     } else if (const auto found = of_log.find(key_of(head));
                found != of_log.end() && found->second > 0) {
       --found->second;
@@ -211,8 +214,14 @@ void EventLog::begin(const std::filesystem::path& folder, const std::filesystem:
   content += joined(earlier_events(files), base::read_file(log), start_step);
   path_ = next_file(folder, files);
   base::replace_file(path_, content);
-  for (const auto& earlier : {files, others})
-    for (const std::filesystem::path& file : earlier) std::filesystem::remove(file);
+  // TensorBoard never leaves a file that vanishes while it waits for more of it. So the last one is
+  // emptied, and goes with the next start.
+  for (const std::filesystem::path& file : files)
+    if (std::filesystem::file_size(file) > 0)
+      std::filesystem::resize_file(file, 0);
+    else
+      others.push_back(file);
+  for (const std::filesystem::path& file : others) std::filesystem::remove(file);
   fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (fd_ < 0)
     throw base::Failure(base::text("cannot open ", path_.string(), ": ", std::strerror(errno)));

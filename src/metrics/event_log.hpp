@@ -1,10 +1,11 @@
 // The curves of a run as TensorBoard's event files: what metrics.jsonl holds, the pictures, and the
 // configuration.
 //
-// A start of the run makes the folder's one file anew: of the events of earlier starts it keeps
-// those that belong to lines of metrics.jsonl, and it adds what those lines hold beyond them. So
-// steps that were lost with a killed job are gone, steps that a killed process or a full disk kept
-// from the file are made up for, and a run that was begun without event files has all its curves.
+// A start of the run makes the folder's file anew (and empties the one before it): of the events of
+// earlier starts it keeps those that belong to lines of metrics.jsonl, and it adds what those lines
+// hold beyond them. So steps that were lost with a killed job are gone, steps that a killed process
+// or a full disk kept from the file are made up for, and a run that was begun without event files
+// has all its curves.
 //
 // Nothing here ends a run: what cannot be written is missing from the curves, with one warning.
 // Thread safety: one thread may call the functions; another one, its own, writes.

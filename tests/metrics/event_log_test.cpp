@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <map>
 
+#include "../temporary_folder.hpp"
 #include "base/durable_file.hpp"
 #include "metrics/event_records.hpp"
-#include "tests/temporary_folder.hpp"
 
 namespace vae_dist::metrics {
 namespace {
@@ -45,7 +45,7 @@ class EventLogFolder : public TemporaryFolderTest {
   std::vector<std::filesystem::path> event_files() const {
     std::vector<std::filesystem::path> out;
     for (const auto& entry : std::filesystem::directory_iterator(folder()))
-      out.push_back(entry.path());
+      if (entry.file_size() > 0) out.push_back(entry.path());
     return out;
   }
 
@@ -104,6 +104,15 @@ TEST_F(EventLogFolder, GivesEachStartALaterName) {
   const std::string first = event_files().at(0).filename().string();
   start(1, {step(2)});
   EXPECT_GT(event_files().at(0).filename().string(), first);
+}
+
+TEST_F(EventLogFolder, EmptiesTheFileOfTheLastStartAndRemovesThoseBeforeIt) {
+  for (std::int64_t number = 0; number < 4; ++number) {
+    start(number, {step(number + 1)});
+    const auto all = std::filesystem::directory_iterator(folder());
+    EXPECT_EQ(std::distance(begin(all), end(all)), number == 0 ? 1 : 2);
+    EXPECT_EQ(event_files().size(), 1u);
+  }
 }
 
 TEST_F(EventLogFolder, IsOnlyMissingIfItCannotBeMade) {
