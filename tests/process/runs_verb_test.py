@@ -83,7 +83,7 @@ class Runs(RunFolder):
         runs, said = self.listed("runs")
         of = {run["name"]: run["differs"] for run in runs}
         self.assertEqual(of["finished"]["train.optimizer.learning_rate"], "0.001")
-        self.assertEqual(of["sweep/by_epochs"]["train.optimizer.learning_rate"], "0.0001")
+        self.assertEqual(of["sweep/by_epochs"]["train.optimizer.learning_rate"], "1.0e-04")
         self.assertNotIn("run.name", of["finished"])
         self.assertNotIn("model.name", of["finished"])
         line = next(line for line in said.splitlines() if line.startswith("finished "))
