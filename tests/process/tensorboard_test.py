@@ -2,9 +2,14 @@
 histograms, the configuration, and the tables of hyperparameters."""
 import collections
 import io
+import json
 import math
+import re
 import subprocess
+import sys
 import unittest
+import urllib.error
+import urllib.request
 
 import numpy
 from PIL import Image
@@ -163,6 +168,29 @@ class TensorBoard(RunFolder):
         self.train("late", "train.steps=30", "log.tensorboard=true", *WATCHED)
         found = self.same_curves("late")
         self.assertEqual([event.step for event in found.Scalars("train/loss")], list(range(1, 31)))
+
+    def test_its_server_shows_a_run_that_goes_on(self):
+        self.train("served", "train.steps=20", *WATCHED)
+        said = self.folder / "tensorboard.txt"
+        with open(said, "w") as output:
+            server = subprocess.Popen([sys.executable, "-m", "tensorboard.main", "--logdir", "runs", "--port", "0", "--reload_interval", "1"], cwd=self.folder, stdout=output,
+                                      stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self.addCleanup(end_process, server)
+        address = lambda: re.search(r"at (http://localhost:\d+/)", said.read_text())
+        self.wait_until(lambda: server.poll() is not None or address(), HANGS_S, "the server's address")
+        self.assertIsNone(server.poll(), said.read_text())
+
+        def steps():
+            try:
+                answer = urllib.request.urlopen(f"{address()[1]}data/plugin/scalars/scalars?run=served%2Ftensorboard&tag=train%2Floss", timeout=HANGS_S)
+            except urllib.error.HTTPError:  # it has not read the run yet
+                return []
+            return [step for _, step, _ in json.load(answer)]
+
+        self.wait_until(lambda: server.poll() is not None or steps() == list(range(1, 21)), HANGS_S, "the run")
+        self.train("served", "train.steps=30", *WATCHED)
+        self.wait_until(lambda: server.poll() is not None or steps() == list(range(1, 31)), HANGS_S, "the rest of the run")
+        self.assertIsNone(server.poll(), said.read_text())
 
 
 if __name__ == "__main__":
