@@ -93,6 +93,7 @@ base::ExitCode run_command(int argc, char** argv, const comm::MpiWorld& world,
   add_compare_verb(app, context);
   add_lesson_verb(app, context);
   add_report_verb(app, context);
+  add_runs_verb(app, context);
   add_monitor_verb(app, context);
   add_bench_verb(app, context);
   add_weights_verb(app, context);

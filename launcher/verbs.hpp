@@ -29,6 +29,7 @@ void add_traverse_verb(CLI::App& app, VerbContext& context);
 void add_embed_verb(CLI::App& app, VerbContext& context);
 void add_compare_verb(CLI::App& app, VerbContext& context);
 void add_report_verb(CLI::App& app, VerbContext& context);
+void add_runs_verb(CLI::App& app, VerbContext& context);
 void add_monitor_verb(CLI::App& app, VerbContext& context);
 void add_lesson_verb(CLI::App& app, VerbContext& context);
 void add_bench_verb(CLI::App& app, VerbContext& context);

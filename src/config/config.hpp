@@ -252,6 +252,7 @@ struct PicturesConfig {
 struct LogConfig {
   std::int64_t every_steps = 50;
   log::Level level = log::Level::info;
+  std::optional<bool> tensorboard;  // empty: auto
 };
 
 struct MetricsConfig {

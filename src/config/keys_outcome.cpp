@@ -99,6 +99,12 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
   log.key("every_steps", config.log.every_steps, "steps per log line").at_least(1).may_change();
   log.choice("level", config.log.level, words_of(config.log.level), "lowest level that is logged")
       .may_change();
+  log.key(
+         "tensorboard", config.log.tensorboard,
+         "whether the run keeps its curves, pictures and configuration for TensorBoard too, in its "
+         "folder tensorboard; auto: true")
+      .empty_is("auto")
+      .may_change();
 
   base::Section metrics(keys, "metrics");
   metrics

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -73,6 +74,29 @@ std::string json_line(const LogRecord& record) {
   for (const auto& [name, value] : record)
     std::visit([&](const auto& any) { object[name] = to_json(any); }, value);
   return base::json_text(object) + "\n";
+}
+
+std::optional<LogRecord> record_in(std::string_view line) {
+  const auto object = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return std::nullopt;
+  const auto number = [](const ordered_json& value) {
+    return value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
+  };
+  LogRecord out;
+  for (const auto& [name, value] : object.items()) {
+    if (value.is_number_integer()) {
+      out.emplace_back(name, value.get<std::int64_t>());
+    } else if (value.is_number() || value.is_null()) {
+      out.emplace_back(name, number(value));
+    } else if (value.is_string()) {
+      out.emplace_back(name, value.get<std::string>());
+    } else if (value.is_array() && !value.empty() && !value[0].is_object()) {
+      std::vector<double> numbers;
+      for (const ordered_json& each : value) numbers.push_back(number(each));
+      out.emplace_back(name, std::move(numbers));
+    }
+  }
+  return out;
 }
 
 std::string lines_up_to(std::string_view log, std::int64_t resume_step, bool evaluates_again) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,10 @@ using LogRecord = std::vector<
 
 /// Returns `record` as one line of JSON, including the newline.
 std::string json_line(const LogRecord& record);
+
+/// Returns the record that such a line holds; null becomes NaN, and arrays of records are left out.
+/// Empty if the line is not a JSON object, such as one cut off when the process was killed.
+std::optional<LogRecord> record_in(std::string_view line);
 
 /// Returns the lines of `log` that a run resumed after `resume_step` steps keeps, unchanged: lines
 /// whose "step" is at most `resume_step`, and lines without one. Drops lines that are not JSON

@@ -7,8 +7,11 @@
 
 #include "base/text.hpp"
 #include "base/user_name.hpp"
+#include "config/load_config.hpp"
+#include "config/values_in_effect.hpp"
 #include "device/gpu_facts.hpp"
 #include "device/nvml.hpp"
+#include "metrics/log_records.hpp"
 #include "metrics/textfile.hpp"
 #include "run/metrics_address.hpp"
 
@@ -132,6 +135,11 @@ Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
   metrics::write_terms(directory.terms(), all_terms(extra_terms_));
   log_ = std::make_unique<metrics::StepLog>(directory.metrics(), run.start.step,
                                             run.start.awaits_evaluation != 0, run.last_steps);
+  if (run.config.log.tensorboard.value_or(true))
+    events_ = std::make_unique<metrics::EventLog>(
+        directory.tensorboard(), directory.metrics(), run.start.step,
+        metrics::ShownConfiguration{config::kept_config_yaml(run.config),
+                                    config::values_in_effect(run.config)});
   if (targets.empty()) return;
   discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(run.config),
                                                                run.config.run.name, targets);
@@ -152,7 +160,7 @@ void Recorder::step(const metrics::StepMetrics& s) {
   if (!is_writer_) return;
 
   const bool due = is_due(s);
-  if (due) log_->write(record(s));
+  if (due) write(metrics::step_record(s, extra_terms_, global_batch_));
   progress_.show({s, steps_planned_, epochs_planned_}, due);
 }
 
@@ -160,24 +168,14 @@ bool Recorder::is_due(const metrics::StepMetrics& s) const {
   return s.step % log_every_ == 0 || s.step == 1 || s.step == steps_planned_;
 }
 
-metrics::LogRecord Recorder::record(const metrics::StepMetrics& s) const {
-  const double samples_per_second =
-      s.step_seconds > 0 ? static_cast<double>(global_batch_) / s.step_seconds : 0;
-  metrics::LogRecord record = {{"step", s.step}, {"epoch", s.epoch}};
-  for (const metrics::StepTerm& each : metrics::step_terms())
-    record.emplace_back(each.term.name, s.*each.value);
-  record.insert(record.end(), {{"skipped", std::int64_t{s.skipped}},
-                               {"samples_per_second", samples_per_second},
-                               {"step_seconds", s.step_seconds},
-                               {"data_wait_seconds", s.data_wait_seconds},
-                               {"allreduce_wait_seconds", s.allreduce_wait_seconds}});
-  for (std::size_t i = 0; i < extra_terms_.size(); ++i)
-    record.emplace_back(extra_terms_[i].name, s.extra_terms.at(i));
-  return record;
+void Recorder::write(const metrics::LogRecord& record) {
+  log_->write(record);
+  if (events_) events_->write(record);
 }
 
 std::string Recorder::line(const metrics::StepMetrics& step) const {
-  return is_due(step) ? metrics::json_line(record(step)) : "";
+  return is_due(step) ? metrics::json_line(metrics::step_record(step, extra_terms_, global_batch_))
+                      : "";
 }
 
 void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::string& on,
@@ -198,21 +196,14 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   if (!is_writer_) return;
   metrics::LogRecord record = {
       {"step", step}, {"epoch", epoch}, {"evaluated", on}, {"samples", result.samples}};
-  for (const metrics::EvaluationTerm& each : metrics::evaluation_terms()) {
-    const std::optional<double>& value = metrics.*each.value;
-    if (!value) continue;  // does not exist for this model
-    if (each.term.counts)
-      record.emplace_back(each.term.name, static_cast<std::int64_t>(*value));
-    else
-      record.emplace_back(each.term.name, *value);
-  }
+  for (auto& term : metrics::evaluation_record(metrics)) record.push_back(std::move(term));
   for (const evaluate::Evaluation::LogP& estimate : result.log_p)
     record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
   for (const auto& [term, value] : result.regularisers) record.emplace_back(term, value);
   if (!result.kld_per_dimension.empty())
     record.emplace_back("kld_per_dimension", result.kld_per_dimension);
-  log_->write(record);
+  write(record);
 }
 
 void Recorder::log_energy(std::int64_t step) {
@@ -229,7 +220,7 @@ void Recorder::log_energy(std::int64_t step) {
   metrics::LogRecord record = {{"step", step}, {"joules", *joules_}};
   if (const std::int64_t samples = (step - first_step_) * global_batch_; samples > 0)
     record.emplace_back("joules_per_1000_samples", *joules_ / static_cast<double>(samples) * 1000);
-  log_->write(record);
+  write(record);
 }
 
 void Recorder::best(const ValidationResult& best, bool is_new) {

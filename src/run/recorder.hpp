@@ -1,5 +1,5 @@
-// Publishes the progress of a run: Prometheus series, metrics.jsonl and the progress line. Every
-// rank has a recorder; only that of rank 0 writes files.
+// Publishes the progress of a run: Prometheus series, metrics.jsonl, TensorBoard's event files and
+// the progress line. Every rank has a recorder; only that of rank 0 writes files.
 #pragma once
 
 #include <filesystem>
@@ -15,6 +15,7 @@
 #include "device/energy_meters.hpp"
 #include "device/nvml.hpp"
 #include "evaluate/evaluation.hpp"
+#include "metrics/event_log.hpp"
 #include "metrics/progress.hpp"
 #include "metrics/run_metrics.hpp"
 #include "metrics/service_discovery.hpp"
@@ -77,6 +78,16 @@ class Recorder {
   /// earlier part of the run.
   void best(const ValidationResult& best, bool is_new);
 
+  /// Shows a picture beside the curves. `kind`: "samples". Rank 0 alone.
+  void picture(const std::string& kind, std::int64_t step, const std::filesystem::path& png) {
+    if (events_) events_->picture(kind, step, png);
+  }
+
+  /// Notes that the run has reached its last step.
+  void complete(std::int64_t step) {
+    if (events_) events_->complete(step);
+  }
+
   void checkpoint(double seconds) { metrics_.record_checkpoint(seconds); }
   void failed_checkpoint() { metrics_.record_failed_checkpoint(); }
 
@@ -89,7 +100,7 @@ class Recorder {
   Recorder(const RecordedRun& run, const comm::MpiWorld& world, comm::CpuCommunicator& all_ranks,
            JobOutcome& job_outcome, const std::shared_ptr<device::GpuSensors>& gpu);
   bool is_due(const metrics::StepMetrics& step) const;
-  metrics::LogRecord record(const metrics::StepMetrics& step) const;
+  void write(const metrics::LogRecord& record);
 
   /// Sums over this rank's steps since the last log_rank_times().
   struct StepTimes {
@@ -112,6 +123,7 @@ class Recorder {
   std::vector<std::string> hosts_;                            // of all ranks
   std::unique_ptr<metrics::ServiceDiscoveryFile> discovery_;  // rank 0
   std::unique_ptr<metrics::StepLog> log_;                     // rank 0
+  std::unique_ptr<metrics::EventLog> events_;                 // rank 0; null: not wanted
 };
 
 }  // namespace vae_dist::run

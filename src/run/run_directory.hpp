@@ -27,6 +27,7 @@ class RunDirectory {
   std::filesystem::path terms() const { return path_ / "terms.json"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path pictures() const { return path_ / "pictures"; }
   std::filesystem::path errors() const { return path_ / "errors"; }

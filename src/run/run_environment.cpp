@@ -77,6 +77,7 @@ void write_environment(const std::filesystem::path& file, const RunEnvironment& 
   object["device of rank 0"] = environment.device;
   object["last started"] = base::utc_now("%Y-%m-%d %H:%M:%S UTC");
   object["restarts"] = environment.restarts;
+  object["steps planned"] = environment.steps_planned;
   base::replace_file(file, base::json_text(object, 2) + "\n");
 }
 

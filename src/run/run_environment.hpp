@@ -20,6 +20,7 @@ struct RunEnvironment {
   std::string hosts;          ///< "node1 (4 ranks), node2 (4 ranks)"
   std::string device;         ///< the device of rank 0 and the backend of the gradients
   std::int64_t restarts = 0;  ///< how often the run was restarted
+  std::int64_t steps_planned = 0;
 };
 
 /// Collects the environment of this start. A collective. `file` is the environment.json of an

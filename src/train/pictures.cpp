@@ -28,8 +28,10 @@ void write_pictures(const LoopParts& parts, std::int64_t steps_done) {
       [&](const std::string& kind, const std::string& of,
           const std::function<void(const std::filesystem::path&, const std::string&)>& write) {
         try {
-          write(directory.pictures() / base::text(kind, "_", number, ".png"),
-                base::text(parts.config.run.name, ": ", of, ", ", when));
+          const std::filesystem::path file =
+              directory.pictures() / base::text(kind, "_", number, ".png");
+          write(file, base::text(parts.config.run.name, ": ", of, ", ", when));
+          parts.recorder.picture(kind, steps_done, file);
         } catch (const std::exception& error) {
           // A failed picture (a full disk, too little memory, too many pixels) must not end the
           // run.

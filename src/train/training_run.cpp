@@ -238,15 +238,16 @@ ComparedBy find_measures(const config::Config& config, const run::PreparedRun& r
 }
 
 // Records the configuration and the environment of this start. A collective.
-run::RunEnvironment note_environment(const run::RunSetup& setup, const device::DeviceChoice& device,
+run::RunEnvironment note_environment(const run::RunSetup& setup, const run::PreparedRun& run,
                                      const run::ProgramBuild& program, const run::JobIdentity& job,
                                      const comm::MpiWorld& world,
                                      comm::CpuCommunicator& all_ranks) {
   const run::RunDirectory directory(setup.config.run);
   // A job that failed before its first checkpoint also counts as restarted.
   const bool goes_on = (setup.resumed && setup.state.step > 0) || job.restart > 0;
-  run::RunEnvironment environment = run::run_environment(program, device, world.host(), goes_on,
+  run::RunEnvironment environment = run::run_environment(program, run.device, world.host(), goes_on,
                                                          directory.environment(), all_ranks);
+  environment.steps_planned = run.rates.steps_planned;
   comm::agree_on_rank_0(all_ranks, [&] {
     base::replace_file(directory.config(), config::kept_config_yaml(setup.config));
     run::write_environment(directory.environment(), environment, world.size());
@@ -436,7 +437,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   const run::RunDirectory directory(config.run);
   if (request.write_errors_to) request.write_errors_to(directory.errors().string());
   const run::RunEnvironment environment =
-      note_environment(setup, run.device, request.program, job, world, *all_ranks);
+      note_environment(setup, run, request.program, job, world, *all_ranks);
   keep_convolutions(learner, setup, *all_ranks);
   run::Recorder recorder({config, run_facts(config, run, learner, environment),
                           run.rates.epochs_planned(), setup.state, run.device.device, last_steps},
@@ -479,6 +480,7 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
 
   if (first) {
     const bool stopped = code == base::ExitCode::stopped;
+    if (!stopped) recorder.complete(loop.steps_done());
     print_end(stopped, loop, first_step, run.plan.global_batch, job_outcome.duration(),
               recorder.joules(), directory);
     job_outcome.push(stopped ? "stopped" : "done", kTimeToPush);

@@ -2,7 +2,8 @@
 // in one run:
 //   build/tests/bench/bench_exporter [turns]
 // Compares steps without metrics, with metrics and a scrape per second, and with a hundred
-// concurrent scrapers every second. The scrapers are a separate process of the lowest priority,
+// concurrent scrapers every second; and a step in TensorBoard's event file with its line in
+// metrics.jsonl. The scrapers are a separate process of the lowest priority,
 // because in production they are other machines.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -20,14 +21,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "bench/over_ranks.hpp"
+#include "metrics/event_log.hpp"
+#include "metrics/log_records.hpp"
 #include "metrics/run_metrics.hpp"
 #include "step/learner.hpp"
 
@@ -127,6 +132,37 @@ std::unique_ptr<metrics::RunMetrics> start_metrics() {
       metrics::RunFacts{.steps_planned = 1000, .global_batch = kBatch}, "127.0.0.1", 0);
 }
 
+// Compares what the event file of TensorBoard adds to a step with the line of metrics.jsonl, both
+// on the file system of the current directory.
+void measure_event_file(double step_seconds) {
+  constexpr int kMany = 100000;
+  const std::filesystem::path folder = "bench_exporter_files";
+  std::filesystem::create_directories(folder);
+  {
+    metrics::StepLog log(folder / "metrics.jsonl", 0);
+    std::optional<metrics::EventLog> events(std::in_place, folder / "tensorboard",
+                                            folder / "metrics.jsonl", 0,
+                                            metrics::ShownConfiguration());
+    const auto seconds_each = [](const auto& write) {
+      const base::Stopwatch watch;
+      for (int step = 1; step <= kMany; ++step)
+        write(metrics::step_record(numbers_of(step, 0.1), {}, kBatch));
+      return watch.elapsed().count() / kMany;
+    };
+    const double line = seconds_each([&](const metrics::LogRecord& record) { log.write(record); });
+    const double cpu = cpu_seconds(RUSAGE_SELF);
+    const double event =
+        seconds_each([&](const metrics::LogRecord& record) { events->write(record); });
+    events.reset();  // writes what is pending
+    std::printf(
+        "a step in the event file takes %.2f us of the training thread (%.5f %% of it) and %.2f us "
+        "of CPU time in all; its line of metrics.jsonl %.2f us\n",
+        1e6 * event, 100 * event / step_seconds, 1e6 * (cpu_seconds(RUSAGE_SELF) - cpu) / kMany,
+        1e6 * line);
+  }
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -196,4 +232,6 @@ int main(int argc, char** argv) {
       (cpu_seconds(RUSAGE_SELF) - idle_cpu) / static_cast<double>(orders.answers - before);
   std::printf("recording a step takes %.2f us, %.5f %% of it; a scrape %.0f us of CPU time\n",
               1e6 * record, 100 * record / median(ways[0].wall), 1e6 * scrape);
+  orders.at_once = 0;
+  measure_event_file(median(ways[0].wall));
 }

@@ -70,7 +70,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
       "evaluate: {every_epochs: 2, every_steps: 100, batch: 32, importance_samples: 5}\n"
       "pictures: {every_epochs: 0, every_steps: 50, samples: 4, reconstructions: 0, traversals: "
       "6}\n"
-      "log: {every_steps: 1, level: debug}\n"
+      "log: {every_steps: 1, level: debug, tensorboard: false}\n"
       "metrics: {port: null, address: '::', service_discovery: /tmp/sd, push_gateway: "
       "'gateway:9091', textfile: /tmp/collector}\n");
   expect_round_trip(config);

@@ -1,4 +1,4 @@
-"""A full disk while checkpoints, the log and pictures are written: training continues, the failure is reported and counted, and the next
+"""A full disk while checkpoints, the log, pictures and TensorBoard's curves are written: training continues, the failure is reported and counted, and the next
 checkpoint is written once there is space."""
 import json
 import os
@@ -8,10 +8,13 @@ import subprocess
 import unittest
 import urllib.request
 
+from tensorboard.backend.event_processing import event_accumulator
+
 from deadline import HANGS_S
 from launched import STEPS, Launched, drawn, record, times
 
 SIZE_MIB = 8
+CURVES = "No space left on device; training continues, but TensorBoard's curves lack some steps"
 
 
 class FullDisk(Launched):
@@ -49,6 +52,7 @@ class FullDisk(Launched):
             failures = process.said().count("was not written: cannot")
             self.fill()
             self.wait_until(lambda: process.poll() is not None or process.said().count("was not written: cannot") >= failures + 2, HANGS_S, "two failed checkpoints")
+            self.wait_until(lambda: process.poll() is not None or CURVES in process.said(), HANGS_S, "a word about TensorBoard's curves")
             self.assertIsNone(process.poll(), process.said())
             self.wait_until(lambda: self.counted() >= failures + 2, HANGS_S, "their count")
             before = set(self.checkpoints("full"))
@@ -59,6 +63,7 @@ class FullDisk(Launched):
         self.assertIn("No space left on device", said)
         self.assertRegex(said, r"cannot write .*metrics.jsonl: No space left on device; training continues")
         self.assertRegex(said, r"no pictures at step \d+")
+        self.assertEqual(said.count(CURVES), 1)
         self.assertEqual(self.starts(process), 1)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.wait_for_end(process), 75, process.said())
@@ -66,7 +71,11 @@ class FullDisk(Launched):
         steps = [entry["step"] for entry in self.log("full") if "loss" in entry]
         self.assertEqual(steps, sorted(set(steps)))
         self.assertEqual(self.train("full", *STEPS, f"train.steps={steps[-1] + 2}", np=2).returncode, 0)
-        record("full disk during checkpoints, log and pictures", fills, "training went on; the next checkpoint was written when there was room", 0)
+        # The next start has made up for what the curves lacked.
+        curves = event_accumulator.EventAccumulator(str(self.run_path("full") / "tensorboard"), size_guidance={event_accumulator.SCALARS: 0})
+        curves.Reload()
+        self.assertEqual([event.step for event in curves.Scalars("train/loss")], [entry["step"] for entry in self.log("full") if "loss" in entry])
+        record("full disk during checkpoints, log, pictures and curves", fills, "training went on; the next checkpoint was written when there was room", 0)
 
 
     def test_it_costs_what_the_survivors_of_a_failure_would_have_saved_and_nothing_else(self):

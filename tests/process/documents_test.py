@@ -43,14 +43,16 @@ ELSEWHERE = {
     r"mpirun -np 2 build/tests/bench/bench_nccl_issue": ("tests/gpu/prove_checks.py", "bench_nccl_issue"),
     r"tests/gpu/prove\.sh bundle .*": ("tests/process/prove_bundle_test.py", '"prove.sh", "bundle", cls.folder'),
     r"tests/gpu/prove\.sh run .*": ("tests/process/prove_bundle_test.py", '"prove.sh", "run"'),
+    r"tensorboard --logdir runs": ("tests/process/tensorboard_test.py", '"--logdir", "runs"'),
     r"build/vae_dist monitor": ("tests/process/monitoring_test.py", "start_monitor"),
     r"pip install \./launcher/python": ("tests/process/package_runs.py", '"-m", "pip", "install"'),
     r"python -m vae_dist export .*": ("tests/process/python_export_test.py", '"-m", "vae_dist", "export"'),
 }
 
 # Neither Docker nor Grafana is in the distribution, so no test runs these. Their input is tested: dashboard_test checks the dashboard's fields and
-# its provisioning, and monitoring_test sends all its queries to a real Prometheus.
-NOT_RUN = [r"docker compose .*", r"xdg-open http://localhost:3000/d/vae_dist", r"export (VAE_DIST_MONITORING|GF_PATHS_PROVISIONING)=.*", r"grafana server .*"]
+# its provisioning, and monitoring_test sends all its queries to a real Prometheus. wandb needs an account and its server.
+NOT_RUN = [r"docker compose .*", r"xdg-open http://localhost:3000/d/vae_dist", r"export (VAE_DIST_MONITORING|GF_PATHS_PROVISIONING)=.*", r"grafana server .*",
+           r"pip install wandb && wandb login", r"wandb sync .*"]
 
 
 def blocks(document, language):
