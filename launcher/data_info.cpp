@@ -12,10 +12,10 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "base/utf8.hpp"
-#include "data/model_input.hpp"
 #include "data/sample_dataset.hpp"
 #include "datasets/channel_summary.hpp"
 #include "datasets/file_description.hpp"
+#include "input/look_at_data.hpp"
 #include "launcher/data_verbs.hpp"
 #include "report/sample_pictures.hpp"
 
@@ -35,49 +35,6 @@ struct InfoOptions {
   data::SampleSource source;
   bool all = false;
 };
-
-// Samples that are no images, that no scale brings to [0, 1], or that have missing values are
-// numbers of any range.
-data::SampleDataset opened(data::SampleSource source, bool has_gaps) {
-  if (has_gaps) {
-    source.plain = source.mask_missing = true;
-    data::SampleDataset dataset = data::SampleDataset::open(source);
-    dataset.scale();
-    return dataset;
-  }
-  data::SampleDataset dataset = data::SampleDataset::open(source);
-  const bool scales = dataset.shape().is_image() && [&] {
-    try {
-      dataset.scale();
-      return true;
-    } catch (const base::BadInput&) {
-      return false;
-    }
-  }();
-  if (!scales) {
-    source.plain = true;
-    dataset = data::SampleDataset::open(source);
-    dataset.scale();
-  }
-  return dataset;
-}
-
-// Evenly spaced, so that a dataset sorted by class shows all classes.
-at::Tensor spaced_samples(const data::SampleDataset& dataset, std::int64_t count, bool scaled) {
-  data::InputFormat format;
-  format.shape = dataset.shape();
-  format.layout = dataset.layout();
-  format.pixels = dataset.type();
-  format.scale = scaled ? dataset.scale() : 1;
-  format.channels_last = false;
-  std::vector<std::uint8_t> stored(dataset.image_bytes());
-  std::vector<at::Tensor> samples;
-  for (std::int64_t i = 0; i < count; ++i) {
-    dataset.read(i * dataset.size() / count, stored);
-    samples.push_back(data::model_input(stored, format));
-  }
-  return at::cat(samples);
-}
 
 plot::Panel histogram(const datasets::ChannelSummary& channel) {
   plot::Panel out;
@@ -135,7 +92,7 @@ struct Reading {
 };
 
 Reading read_as(const data::SampleSource& source, bool has_gaps) {
-  Reading out{.dataset = opened(source, has_gaps)};
+  Reading out{.dataset = input::open_for_a_look(source, has_gaps)};
   const data::SampleDataset& dataset = out.dataset;
   const std::int64_t channels = dataset.shape().channels;
   out.images = !dataset.is_plain() && arrays::is_grey_or_colour(channels);
@@ -143,8 +100,8 @@ Reading read_as(const data::SampleSource& source, bool has_gaps) {
                      fields = dataset.shape().space.size() == 3
                                   ? kFewest
                                   : std::clamp(kChannelsShown / parts, kFewest, kMost);
-  out.shown =
-      spaced_samples(dataset, std::min(out.images ? kImages : fields, dataset.size()), out.images);
+  out.shown = input::spaced_samples(
+      dataset, std::min(out.images ? kImages : fields, dataset.size()), out.images);
   out.text = datasets::reading_of(dataset);
   out.json = datasets::reading_json(dataset);
   return out;

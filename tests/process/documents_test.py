@@ -46,6 +46,9 @@ ELSEWHERE = {
     r"tensorboard --logdir runs": ("tests/process/tensorboard_test.py", '"--logdir", "runs"'),
     r"build/vae_dist monitor": ("tests/process/monitoring_test.py", "start_monitor"),
     r"pip install \./launcher/python": ("tests/process/package_runs.py", '"-m", "pip", "install"'),
+    r"python launcher/python/examples/unet_vae\.py .*": ("tests/process/readme_walk_test.py", '"README.md"'),
+    r"mpirun -np 2 build/vae_dist --config configs/shapes\.yaml run\.name=unet .*": ("tests/process/readme_walk_test.py", '"README.md"'),
+    r"python -c 'import vae_dist; .*": ("tests/process/readme_walk_test.py", '"README.md"'),
     r"python -m vae_dist export .*": ("tests/process/python_export_test.py", '"-m", "vae_dist", "export"'),
 }
 

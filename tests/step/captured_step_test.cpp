@@ -178,6 +178,22 @@ TEST_P(CapturedSteps, ComputeWhatEagerStepsDoBitForBit) {
   });
 }
 
+// Of a first pass, of critics and of codes neither.
+TEST_P(CapturedSteps, LeaveASkippedStepWithoutATrace) {
+  comm::run_thread_ranks(GetParam().ranks, [&](comm::CpuCommunicator& comm) {
+    Rank rank(config(), GetParam().replicas, comm);
+    Counts counts;
+    rank.learner().record_steps(std::make_unique<Rerunning>(counts), true);
+    for (std::int64_t number = 0; number < 4; ++number) rank.step(number);
+    const auto before = rank.state();
+    at::Tensor images = images_of_step(4, rank.type());
+    images[3][0][1][1] = std::numeric_limits<double>::quiet_NaN();
+    EXPECT_EQ(rank.step(images, 4)[4], 1) << "rank " << comm.rank();
+    EXPECT_TRUE(same_tensors(rank.state(), before)) << "rank " << comm.rank();
+    EXPECT_EQ(rank.step(5)[4], 0) << "rank " << comm.rank();
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, CapturedSteps, testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
 
