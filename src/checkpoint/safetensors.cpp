@@ -29,7 +29,7 @@ constexpr std::size_t kMostHeaderBytes = 100'000'000;  // the reference's limit
 constexpr std::size_t kMostDimensions = 64;            // LibTorch's limit
 constexpr std::uint64_t kLargestSize = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kMetadata = "__metadata__";
-constexpr const char* kTypeNames = "F64, F32, BF16, F16, I64, I32, I16, I8 and U8";
+constexpr const char* kTypeNames = "F64, F32, BF16, F16, I64, I32, I16, I8, U8 and BOOL";
 
 struct TypeName {
   const char* name;
@@ -37,10 +37,11 @@ struct TypeName {
 };
 
 // In the order of the reference implementation.
-constexpr std::array kTypes = {
-    TypeName{"I64", at::kLong},  TypeName{"F64", at::kDouble},    TypeName{"F32", at::kFloat},
-    TypeName{"I32", at::kInt},   TypeName{"BF16", at::kBFloat16}, TypeName{"F16", at::kHalf},
-    TypeName{"I16", at::kShort}, TypeName{"I8", at::kChar},       TypeName{"U8", at::kByte}};
+constexpr std::array kTypes = {TypeName{"I64", at::kLong},      TypeName{"F64", at::kDouble},
+                               TypeName{"F32", at::kFloat},     TypeName{"I32", at::kInt},
+                               TypeName{"BF16", at::kBFloat16}, TypeName{"F16", at::kHalf},
+                               TypeName{"I16", at::kShort},     TypeName{"I8", at::kChar},
+                               TypeName{"U8", at::kByte},       TypeName{"BOOL", at::kBool}};
 
 struct StoredTensor {
   std::size_t type;  // index into kTypes

@@ -34,8 +34,10 @@ void for_each_file(
 
 void keep_network_files(const config::Config& config, const std::filesystem::path& run_directory) {
   config::Config looked_at = config;
+  std::error_code ignored;
+  std::filesystem::remove_all(run_directory / "network", ignored);
   for_each_file(looked_at, run_directory, [](std::string& file, const std::filesystem::path& kept) {
-    if (std::filesystem::exists(kept)) return;
+    if (std::filesystem::exists(kept)) return;  // two keys name it
     try {
       std::filesystem::create_directories(kept.parent_path());
       base::replace_file(kept, base::read_file(file));

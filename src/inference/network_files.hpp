@@ -9,9 +9,9 @@
 
 namespace vae_dist::inference {
 
-/// Copies the files into `run_directory`/network, under the names of their keys. Files that are
-/// there stay: a run goes on with the network that it began with. Throws BadInput if a file cannot
-/// be copied.
+/// Copies the files into `run_directory`/network, under the names of their keys, in place of what
+/// an earlier start has left there. To be called when a run begins; one that goes on does so with
+/// the network that it began with. Throws BadInput if a file cannot be copied.
 void keep_network_files(const config::Config& config, const std::filesystem::path& run_directory);
 
 /// Makes the configuration name the files that the run keeps, where it does.

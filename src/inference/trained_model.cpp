@@ -61,8 +61,8 @@ TrainedModel load_trained_model(const std::string& location) {
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.state = found.checkpoint.state;
   // A checkpoint lies in <run>/checkpoints/<step>.
-  use_kept_network_files(out.config,
-                         std::filesystem::absolute(found.origin).parent_path().parent_path());
+  use_kept_network_files(
+      out.config, std::filesystem::weakly_canonical(found.origin).parent_path().parent_path());
   out.model = step::make_model(out.config, out.shape, conditions_of(out).values());
   step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();

@@ -24,6 +24,7 @@ struct NetworkOptions {
   std::int64_t encoder_channels =
       0;  ///< of what the encoder reads (Sample::input()); 0: `channels`
   std::int64_t condition_values = 0;  ///< Y, of Sample::condition; 0: there is none
+  bool channels_last = false;         ///< batches have their channels side by side in memory
   bool skips_cancelled_bias = false;  ///< in training, a bias before batch norm is not added
   bool recompute_blocks = false;      ///< a network that is registered with blocks computes them
                                       ///< again in backward (recompute.hpp)

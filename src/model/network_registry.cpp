@@ -11,7 +11,9 @@ std::shared_ptr<LatentModel> make_network(const std::string& name, const Network
   std::shared_ptr<LatentModel> network = base::makers<MakeNetwork>().at(name)(request);
   const bool is_quantized = request.options.codebook && network->codes();
   if (request.options.codebook && !is_quantized)
-    throw std::invalid_argument("its latent cannot be quantized (model.codes)");
+    throw std::invalid_argument(
+        "its latent is no point that could be quantized (model.codes; of a script say "
+        "model.encoder_gives=point)");
   if (network->latent_kind() != described.latent_under(request.own) && !is_quantized)
     throw std::logic_error("the network '" + name +
                            "' has a different kind of latent than it was registered with");

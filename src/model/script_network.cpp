@@ -5,10 +5,11 @@
 // registered beside this one.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
-#include <torch/csrc/jit/runtime/jit_exception.h>
 #include <torch/script.h>
 
 #include <algorithm>
@@ -81,15 +82,15 @@ class ScriptTree : public torch::nn::Module, public InitialisesItself {
     const std::string type = python_class();
     const auto own = named_parameters(/*recurse=*/false);
     for (const auto& entry : own)
-      if (entry.key() != "weight" && entry.key() != "bias") return false;
+      if (entry.key() != "weight" && entry.key() != "bias") refuse_to_draw(type);
     const at::Tensor* const weight = own.find("weight");
-    if (!weight) return false;
+    if (!weight) refuse_to_draw(type);
     if (type.starts_with("Conv") || type == "Linear") {
       const double bound = 1.0 / std::sqrt(static_cast<double>((*weight)[0].numel()));
       for (const auto& entry : own) fill(entry.value(), bound);
       return true;
     }
-    if (type.find("Norm") == std::string::npos) return false;
+    if (type.find("Norm") == std::string::npos) refuse_to_draw(type);
     for (const auto& entry : own) entry.value().fill_(entry.key() == "weight" ? 1 : 0);
     for (const auto& entry : named_buffers(/*recurse=*/false))
       entry.value().fill_(entry.key() == "running_var" ? 1 : 0);
@@ -97,6 +98,13 @@ class ScriptTree : public torch::nn::Module, public InitialisesItself {
   }
 
  private:
+  [[noreturn]] static void refuse_to_draw(const std::string& type) {
+    throw std::invalid_argument(
+        base::text("model.initialise is keyed, but how the parameters of ", type,
+                   " are drawn is known of convolutions, linear layers and norms only. Set "
+                   "model.initialise=file"));
+  }
+
   // The class in Python that this node was made of: "Conv2d".
   std::string python_class() const {
     return script_.type()->name() ? script_.type()->name()->name() : "";
@@ -106,36 +114,16 @@ class ScriptTree : public torch::nn::Module, public InitialisesItself {
   const bool draws_;
 };
 
-// Names of operations that draw random numbers, in training mode at least.
-const std::set<std::string> kDraws = {"aten::dropout",
-                                      "aten::dropout_",
-                                      "aten::feature_dropout",
-                                      "aten::alpha_dropout",
-                                      "aten::native_dropout",
-                                      "aten::feature_alpha_dropout",
-                                      "aten::rand",
-                                      "aten::rand_like",
-                                      "aten::randn",
-                                      "aten::randn_like",
-                                      "aten::randint",
-                                      "aten::randint_like",
-                                      "aten::randperm",
-                                      "aten::bernoulli",
-                                      "aten::bernoulli_",
-                                      "aten::normal",
-                                      "aten::normal_",
-                                      "aten::uniform_",
-                                      "aten::exponential_",
-                                      "aten::multinomial",
-                                      "aten::poisson",
-                                      "aten::rrelu",
-                                      "aten::rrelu_",
-                                      "aten::gumbel_softmax",
-                                      "aten::log_normal_",
-                                      "aten::cauchy_",
-                                      "aten::geometric_",
-                                      "aten::binomial",
-                                      "aten::scaled_dot_product_attention"};
+// Whether an operation draws random numbers, in training mode at least. Recurrent layers drop out
+// inside one operation.
+bool draws_numbers_in(const torch::jit::Node& node) {
+  const c10::FunctionSchema* const schema = node.maybeSchema();
+  if (!schema) return false;
+  for (const c10::Argument& argument : schema->arguments())
+    if (argument.name().find("dropout") != std::string::npos) return true;
+  const auto operation = c10::Dispatcher::singleton().findSchema(schema->operator_name());
+  return operation && operation->hasTag(at::Tag::nondeterministic_seeded);
+}
 
 // One half of the network: a method of a script, with everything it calls inlined.
 class Half {
@@ -149,14 +137,22 @@ class Half {
                                              "forward with @torch.jit.export)"));
     const auto graph = script_.get_method(name_).graph()->copy();
     torch::jit::Inline(*graph);
-    look_at(graph->block());
+    note_statistics(graph->block());
+    look_at(graph->block(), torch::jit::AliasDb(graph));
+    of_normalisations_.clear();
   }
 
-  std::size_t inputs() const {
-    return script_.get_method(name_).function().getSchema().arguments().size() - 1;
+  // The tensors that it takes, with those that have defaults.
+  bool takes(std::size_t count) const {
+    const auto& arguments = script_.get_method(name_).function().getSchema().arguments();
+    const auto needed = std::count_if(arguments.begin() + 1, arguments.end(),
+                                      [](const auto& each) { return !each.default_value(); });
+    return static_cast<std::size_t>(needed) <= count && count < arguments.size();
   }
   bool draws() const { return draws_; }
-  const std::string& key() const { return key_; }
+  bool changes(const at::Tensor& buffer) const {
+    return changes_any_ || changed_.contains(buffer.unsafeGetTensorImpl());
+  }
   std::string name() const { return base::text(key_, " (", name_, ")"); }
 
   std::vector<at::Tensor> operator()(std::vector<at::Tensor> given) const {
@@ -178,9 +174,19 @@ class Half {
   }
 
  private:
-  void look_at(torch::jit::Block* block) {
+  void look_at(torch::jit::Block* block, const torch::jit::AliasDb& aliases) {
     for (torch::jit::Node* const node : block->nodes()) {
-      if (kDraws.contains(node->kind().toQualString())) draws_ = true;
+      if (draws_numbers_in(*node)) draws_ = true;
+      if (node->kind() == c10::prim::SetAttr)
+        throw std::invalid_argument(
+            base::text(key_, ": the network assigns self.", node->s(c10::attr::name),
+                       ", which would be neither kept nor equal on all ranks. Make it a buffer "
+                       "(register_buffer) and change it in place: self.",
+                       node->s(c10::attr::name), ".copy_(...) or .add_(...)"));
+      if (node->kind() == c10::prim::GetAttr &&
+          node->output()->type()->isSubtypeOf(*c10::OptionalType::ofTensor()) &&
+          changes(node->output(), aliases))
+        note_change_of(*node);
       for (torch::jit::Value* const value : node->outputs())
         if (value->type()->kind() == c10::TypeKind::GeneratorType)
           throw std::invalid_argument(
@@ -188,13 +194,50 @@ class Half {
                          ": the network has a random generator of its own, whose draws would "
                          "depend on the number of ranks. Draw without one: the program seeds "
                          "the default generator for each replica of a step"));
-      for (torch::jit::Block* const inner : node->blocks()) look_at(inner);
+      for (torch::jit::Block* const inner : node->blocks()) look_at(inner, aliases);
     }
+  }
+
+  // Normalisations change their running statistics, which their schemas do not say.
+  void note_statistics(torch::jit::Block* block) {
+    for (torch::jit::Node* const node : block->nodes()) {
+      const std::string kind = node->kind().toQualString();
+      if (kind.find("batch_norm") != std::string::npos ||
+          kind.find("instance_norm") != std::string::npos)
+        for (torch::jit::Value* const value : node->inputs())
+          if (value->type()->isSubtypeOf(*c10::OptionalType::ofTensor()))
+            of_normalisations_.push_back(value);
+      for (torch::jit::Block* const inner : node->blocks()) note_statistics(inner);
+    }
+  }
+
+  bool changes(torch::jit::Value* value, const torch::jit::AliasDb& aliases) const {
+    return aliases.hasWriters(value) ||
+           std::any_of(of_normalisations_.begin(), of_normalisations_.end(),
+                       [&](torch::jit::Value* other) { return aliases.mayAlias(value, other); });
+  }
+
+  // Notes the tensor behind self.a.b.c.
+  void note_change_of(const torch::jit::Node& node) {
+    std::vector<std::string> names;
+    const torch::jit::Node* owner = &node;
+    for (; owner->kind() == c10::prim::GetAttr; owner = owner->input()->node())
+      names.push_back(owner->s(c10::attr::name));
+    if (owner->kind() != c10::prim::Param) {  // a module that is chosen while the network runs
+      changes_any_ = true;
+      return;
+    }
+    torch::jit::IValue value = script_._ivalue();
+    for (auto name = names.rbegin(); name != names.rend(); ++name)
+      value = value.toObjectRef().getAttr(*name);
+    if (value.isTensor()) changed_.insert(value.toTensor().unsafeGetTensorImpl());
   }
 
   torch::jit::Module script_;
   std::string key_, name_;
-  bool draws_ = false;
+  bool draws_ = false, changes_any_ = false;
+  std::set<const void*> changed_;
+  std::vector<torch::jit::Value*> of_normalisations_;  // what they read: input, weights, statistics
 };
 
 class ScriptNetwork : public LatentModel, public InitialisesItself {
@@ -219,30 +262,20 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
       add_tree("encoder", first, settings, seen);
       add_tree("decoder", second, settings, seen);
     }
-    summed_ = settings.summed_buffers;
-    check_summed_names();
-    finish({options.latent_dim}, std::move(likelihood),
-           gives_point_ ? options.codebook : std::nullopt);
-    check_with_a_batch();
+    for (const char* const taken : {"codes", "likelihood"})
+      if (children_of_script().contains(taken))
+        throw std::invalid_argument(base::text("the script has a module named ", taken,
+                                               ", as the program has beside it; rename it"));
+    const LatentShape latent = check_with_a_batch();
+    note_buffers(settings.summed_buffers);
+    finish(latent, std::move(likelihood), gives_point_ ? options.codebook : std::nullopt);
   }
 
   base::LatentKind latent_kind() const override {
     return gives_point_ ? base::LatentKind::point : base::LatentKind::posterior;
   }
 
-  OwnBuffers own_buffers() const override {
-    OwnBuffers out;
-    for (const auto& entry : named_buffers()) {
-      if (entry.key().starts_with("codes.") || entry.key().starts_with("likelihood.")) continue;
-      const bool is_summed =
-          std::find(summed_.begin(), summed_.end(), entry.key()) != summed_.end();
-      (is_summed                           ? out.summed
-       : entry.value().is_floating_point() ? out.averaged
-                                           : out.counters)
-          .emplace_back(entry.key(), entry.value());
-    }
-    return out;
-  }
+  OwnBuffers own_buffers() const override { return own_buffers_; }
 
   bool draws_numbers() const override { return encoder_->draws() || decoder_->draws(); }
   void draw_from(std::uint64_t seed) override { seed_ = seed; }
@@ -287,10 +320,36 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
     LatentModel::train(on);
   }
 
-  void check_summed_names() const {
+  std::set<std::string> children_of_script() const {
+    std::set<std::string> names;
+    for (const auto& child : named_children()) names.insert(child.key());
+    return names;
+  }
+
+  // Sorts the buffers that a forward changes. Constants are left alone.
+  void note_buffers(const std::vector<std::string>& summed) {
     std::vector<std::string> there;
-    for (const auto& entry : named_buffers()) there.push_back(entry.key());
-    for (const std::string& name : summed_)
+    for (const auto& entry : named_buffers()) {
+      const std::string& name = entry.key();
+      const at::Tensor& buffer = entry.value();
+      if (buffer.is_complex())
+        throw std::invalid_argument(base::text("the buffer ", name,
+                                               " holds complex numbers, which a checkpoint cannot "
+                                               "hold; keep its two parts (torch.view_as_real)"));
+      there.push_back(name);
+      const bool is_summed = std::find(summed.begin(), summed.end(), name) != summed.end(),
+                 changes = encoder_->changes(buffer) || decoder_->changes(buffer);
+      if (!is_summed && !changes) continue;
+      if (buffer.scalar_type() == at::kBool)
+        throw std::invalid_argument(base::text("the network changes the buffer ", name,
+                                               ", whose truth values have no mean over replicas; "
+                                               "make it one of numbers"));
+      (is_summed                    ? own_buffers_.summed
+       : buffer.is_floating_point() ? own_buffers_.averaged
+                                    : own_buffers_.counters)
+          .emplace_back(name, buffer);
+    }
+    for (const std::string& name : summed)
       if (std::find(there.begin(), there.end(), name) == there.end())
         throw std::invalid_argument(base::text("model.summed_buffers: the network has no buffer ",
                                                name, "; it has ",
@@ -375,58 +434,87 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
     return {given[0], given[1].clamp_min(options_.second_head.least)};
   }
 
-  // Runs a batch of two samples through both halves, so that what does not fit is told before the
-  // first step, and so is a parameter that no gradient reaches: the exchange between ranks would
-  // wait for it.
-  void check_with_a_batch() {
+  // Runs a batch of two samples through both halves, in the memory order of the run, so that what
+  // does not fit is told before the first step, and so is a parameter that no gradient reaches: the
+  // exchange between ranks would wait for it. Returns the shape of z.
+  LatentShape check_with_a_batch() {
     const std::size_t inputs = options_.condition_values > 0 ? 2 : 1;
     for (const Half* const half : {&*encoder_, &*decoder_})
-      if (half->inputs() != inputs)
-        throw std::invalid_argument(base::text(
-            half->name(), " takes ", half->inputs(), " arguments, but gets ", inputs,
-            inputs == 1 ? " (there is no data.train.condition)" : ", the second is the condition"));
+      if (!half->takes(inputs))
+        throw std::invalid_argument(base::text(half->name(), " gets ", inputs,
+                                               inputs == 1 ? " tensor" : " tensors",
+                                               inputs == 1 ? " (there is no data.train.condition)"
+                                                           : ", of which the second is the "
+                                                             "condition",
+                                               ", but does not take so many arguments"));
     constexpr std::int64_t kSamples = 2;
     std::vector<std::int64_t> shape = batch_shape(options_.input_channels(), options_.space);
     shape[0] = kSamples;
-    Sample sample(at::zeros(shape));
+    Sample sample(
+        at::zeros(shape).contiguous(memory_format(options_.space.size(), options_.channels_last)));
     if (options_.condition_values > 0)
       sample.condition = at::zeros({kSamples, options_.condition_values});
+    std::vector<at::Tensor> before;
+    for (const at::Tensor& buffer : buffers()) before.push_back(buffer.clone());
     eval();
+    LatentShape latent{options_.latent_dim};
     try {
-      const Posterior posterior = encode_sample(sample);
+      begin_draws(0, c10::kCPU);
+      std::vector<at::Tensor> given = {sample.x}, of_decoder;
+      if (options_.condition_values > 0) given.push_back(sample.condition);
+      const std::vector<at::Tensor> encoded = (*encoder_)(given);
+      const Posterior posterior = posterior_of(encoded, kSamples);
+      if (encoded[0].dim() > 2)
+        latent = {encoded[0].size(1), encoded[0].numel() / kSamples / encoded[0].size(1)};
       at::Tensor sum = posterior.mu.sum();
       if (!posterior.is_point()) sum = sum + posterior.log_var.sum();
       const Decoded decoded = decode_latents(posterior.mu, sample);
       sum = sum + decoded.output.sum();
       if (decoded.second.defined()) sum = sum + decoded.second.sum();
       if (sum.requires_grad()) sum.backward();
-    } catch (const c10::Error& error) {
-      const std::string whole = error.what_without_backtrace();
-      throw std::invalid_argument(base::text("a batch of shape ", shape_text(shape),
-                                             " does not pass through the network: ", whole));
-    } catch (const torch::jit::JITException& error) {
-      throw std::invalid_argument(base::text("a batch of shape ", shape_text(shape),
-                                             " does not pass through the network: ", error.what()));
+    } catch (const std::invalid_argument&) {
+      throw;
+    } catch (const std::exception& error) {
+      refuse_batch(shape, error);
     }
-    std::vector<std::string> without;
+    std::vector<std::string> without, changed;
     for (const auto& entry : named_parameters()) {
-      if (entry.key().starts_with("likelihood.")) continue;
       if (entry.value().requires_grad() && !entry.value().grad().defined())
         without.push_back(entry.key());
       entry.value().mutable_grad() = at::Tensor();
     }
+    const auto after = named_buffers();
+    for (std::size_t i = 0; i < before.size(); ++i)
+      if (!at::equal(after[i].value(), before[i])) changed.push_back(after[i].key());
     train();
     if (!without.empty())
       throw std::invalid_argument(base::text(
           "no output depends on these parameters: ", base::list_of_ten(without),
           ". Remove them from the script, or save it with requires_grad=False for them"));
+    if (!changed.empty())
+      throw std::invalid_argument(base::text(
+          "the network changes these buffers in evaluation mode too: ", base::list_of_ten(changed),
+          ". What is evaluated must leave no trace: change them under `if self.training`"));
+    return latent;
+  }
+
+  [[noreturn]] void refuse_batch(at::IntArrayRef shape, const std::exception& error) const {
+    const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+    const std::string said = of_torch ? of_torch->what_without_backtrace() : error.what();
+    throw std::invalid_argument(base::text(
+        "a batch of shape ", shape_text(shape), " does not pass through the network: ", said,
+        said.find("view size is not compatible") == std::string::npos
+            ? ""
+            : "\n(Batches have their channels side by side in memory: write .flatten(1) or "
+              ".reshape "
+              "in place of .view, or set train.channels_last=false.)"));
   }
 
   const NetworkOptions options_;
   const bool gives_point_;
   std::optional<Half> encoder_, decoder_;
   std::shared_ptr<ScriptTree> root_;
-  std::vector<std::string> summed_;
+  OwnBuffers own_buffers_;
   std::uint64_t seed_ = 0;
 };
 
@@ -437,12 +525,14 @@ const RegisteredNetwork kScript(
         keys.key("encoder", own.encoder,
                  "TorchScript file whose method encode (or forward) maps x [B, C, space...] (and "
                  "the condition [B, Y], if there is one) to mu and log_var of latent_dim values")
-            .empty_is("null");
+            .empty_is("null")
+            .may_change();
         keys.key(
                 "decoder", own.decoder,
                 "TorchScript file whose method decode (or forward) maps z [B, latent_dim] (and the "
                 "condition) to the values [B, C, space...]; may be the same file")
-            .empty_is("null");
+            .empty_is("null")
+            .may_change();
         keys.choice("encoder_gives", own.gives_point, {{"posterior", false}, {"point", true}},
                     "posterior: mu and log_var; point: z alone, as an autoencoder's");
         keys.choice("initialise", own.draws_initial_values, {{"file", false}, {"keyed", true}},

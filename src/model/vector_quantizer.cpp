@@ -11,7 +11,10 @@ namespace vae_dist::model {
 namespace {
 
 // Distances to all codes that are alive at once, so that a large batch needs no more memory.
-constexpr std::int64_t kDistancesAtOnce = std::int64_t{1} << 22;
+// A GPU wants more of them.
+std::int64_t rows_at_once(const at::Tensor& rows, std::int64_t codes) {
+  return std::max<std::int64_t>(1, (std::int64_t{1} << (rows.is_cpu() ? 22 : 27)) / codes);
+}
 
 }  // namespace
 
@@ -48,8 +51,7 @@ at::Tensor VectorQuantizer::nearest(const at::Tensor& rows) const {
   const at::NoGradGuard no_grad;
   const at::Tensor to_codes = codebook.t(), lengths = codebook.square().sum(1) / 2;
   std::vector<at::Tensor> codes;
-  for (const at::Tensor& part :
-       rows.split(std::max<std::int64_t>(1, kDistancesAtOnce / options_.size)))
+  for (const at::Tensor& part : rows.split(rows_at_once(rows, options_.size)))
     codes.push_back((lengths - part.mm(to_codes)).argmin(1));
   return codes.size() == 1 ? codes[0] : at::cat(codes);
 }
@@ -89,7 +91,7 @@ void VectorQuantizer::add_statistics(const at::Tensor& to, const at::Tensor& fir
   // A product with ones and zeros adds in an order that depends on the shapes alone, which
   // scattered additions of a GPU do not.
   const at::Tensor numbers = at::arange(options_.size, latest_codes_.options());
-  const std::int64_t at_once = std::max<std::int64_t>(1, kDistancesAtOnce / options_.size);
+  const std::int64_t at_once = rows_at_once(latest_rows_, options_.size);
   for (std::int64_t done = 0; done < latest_vectors(); done += at_once) {
     const std::int64_t count = std::min(at_once, latest_vectors() - done);
     const at::Tensor assigned =

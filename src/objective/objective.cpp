@@ -148,9 +148,12 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
          .falls = true});
   }
   if (const model::VectorQuantizer* const codes = model.codes()) {
-    code_use_terms_ = extra_terms_.size();
-    extra_terms_.push_back(perplexity_term());
-    extra_terms_.push_back(codes_used_term());
+    // A step does not count frozen codes.
+    if (codes->is_training()) {
+      code_use_terms_ = extra_terms_.size();
+      extra_terms_.push_back(perplexity_term());
+      extra_terms_.push_back(codes_used_term());
+    }
     options_.regularisers.push_back(commitment_to(*codes, options_, latent_values_));
   }
   for (const Regulariser& regulariser : options_.regularisers)

@@ -99,7 +99,7 @@ class Objective {
 
   /// The index in extra_terms() of the perplexity of the codes, which the number of used codes
   /// follows. Both are functions of the codes of the whole step, so the terms of a batch hold zeros
-  /// there. Empty unless the latent is quantized.
+  /// there. Empty unless the latent is quantized and its codes learn.
   std::optional<std::size_t> code_use_terms() const { return code_use_terms_; }
 
   /// Returns the terms of a batch, averaged over its `replicas` replicas, which have equal size and

@@ -23,18 +23,25 @@ ReplicaBuffers::ReplicaBuffers(ReplicaBufferNames buffers)
 
 std::int64_t ReplicaBuffers::size() const {
   std::int64_t numbers = 0;
-  for (const auto& [name, buffer] : buffers_) numbers += buffer.numel();
+  for (std::size_t i = 0; i < buffers_.size(); ++i)
+    numbers += buffers_[i].second.numel() * (i >= counters_ ? 2 : 1);
   return numbers;
 }
 
-// visit(index of the buffer, its part of `flat` in its own shape)
+// visit(index of the buffer, its part of `flat`: its changes in its own shape, of a counter the
+// squares behind them)
 template <typename Visit>
 void ReplicaBuffers::for_each(const at::Tensor& flat, Visit visit) const {
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     const at::Tensor& buffer = buffers_[i].second;
-    visit(i, flat.narrow(0, offset, buffer.numel()).view(buffer.sizes()));
-    offset += buffer.numel();
+    const auto next = [&] {
+      const at::Tensor part = flat.narrow(0, offset, buffer.numel()).view(buffer.sizes());
+      offset += buffer.numel();
+      return part;
+    };
+    const at::Tensor changes = next();
+    visit(i, changes, i >= counters_ ? next() : at::Tensor());
   }
 }
 
@@ -47,12 +54,14 @@ void ReplicaBuffers::take_back() {
 }
 
 void ReplicaBuffers::add(const at::Tensor& to, double share) {
-  latest_counts_.clear();
-  for_each(to, [&](std::size_t i, const at::Tensor& part) {
-    const at::Tensor& buffer = buffers_[i].second;
-    const at::Tensor change = (buffer - at_start_[i]).to(part.scalar_type());
-    if (i >= counters_) latest_counts_.push_back(change);
+  for_each(to, [&](std::size_t i, const at::Tensor& part, const at::Tensor& squares) {
+    const at::Tensor &buffer = buffers_[i].second, &before = at_start_[i];
+    // An infinity that stays has not changed; its difference would be NaN.
+    const at::Tensor change =
+        at::where(buffer == before, at::zeros({}, buffer.options()), buffer - before)
+            .to(part.scalar_type());
     part.add_(change, i >= averaged_ && i < counters_ ? 1.0 : share);
+    if (squares.defined()) squares.add_(change.square(), share);
   });
 }
 
@@ -60,19 +69,22 @@ void ReplicaBuffers::finish(const at::Tensor& sums, const at::Tensor& skip) {
   const at::Tensor skipped = skip.to(at::kBool).squeeze();
   const bool checks =
       counters_ < buffers_.size() && checked_steps_++ < kCheckedSteps && !skipped.item<bool>();
-  for_each(sums, [&](std::size_t i, const at::Tensor& part) {
+  for_each(sums, [&](std::size_t i, const at::Tensor& part, const at::Tensor& squares) {
     const auto& [name, buffer] = buffers_[i];
     at::Tensor change = part;
     if (i >= counters_) {
       change = part.round();
-      if (checks && !at::allclose(part, latest_counts_.at(i - counters_), 1e-4, 1e-4))
+      // The variance of the changes, which is the same number on every rank.
+      if (checks && (squares - part.square()).max().item<double>() > 1e-3)
         throw base::BadInput(base::text(
             "the network's buffer ", name,
             " holds whole numbers, and the replicas of a step changed it by different ones, so its "
             "value would depend on the number of ranks. Keep in a buffer only what every batch "
             "changes alike, or list it in model.summed_buffers"));
     }
-    buffer.copy_(at::where(skipped, at_start_[i], at_start_[i] + change.to(buffer.scalar_type())));
+    const at::Tensor moved =
+        at::where(change == 0, at_start_[i], at_start_[i] + change.to(buffer.scalar_type()));
+    buffer.copy_(at::where(skipped, at_start_[i], moved));
   });
 }
 

@@ -20,7 +20,8 @@ namespace vae_dist::parallel {
 struct ReplicaBufferNames {
   NamedTensors averaged;  ///< floating-point: the changes of replicas are averaged
   NamedTensors summed;    ///< the changes are added up
-  NamedTensors counters;  ///< integers, which all replicas must change by the same number
+  NamedTensors counters;  ///< integers, which all replicas must change by the same number: their
+                          ///< changes are averaged, as are the squares, by which that is checked
 
   bool empty() const { return averaged.empty() && summed.empty() && counters.empty(); }
 };
@@ -55,7 +56,6 @@ class ReplicaBuffers {
   std::size_t averaged_, counters_;  // where the summed ones and the counters begin
   std::vector<at::Tensor> at_start_;
   std::int64_t checked_steps_ = 0;
-  std::vector<at::Tensor> latest_counts_;  // by how much the latest replica changed each counter
 };
 
 }  // namespace vae_dist::parallel

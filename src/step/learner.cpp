@@ -222,8 +222,12 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
   if (!wanted.device.device.is_cuda()) return;
   use_recorder(device::make_graph_recorder(wanted.device.device));
   std::string reason = why_not_captured(wanted.config, wanted.device);
-  if (reason.empty() && model_->draws_numbers())
+  if (reason.empty() && model_->draws_numbers()) {
     reason = "the network draws random numbers, whose seed each step sets on the host";
+    if (wanted.config.train.cuda_graph.value_or(false))
+      throw base::BadInput("train.cuda_graph is true, but " + reason +
+                           ". Set train.cuda_graph=auto to capture the step only if possible.");
+  }
   if (numbers_go_to_device(wanted.config, wanted.device))
     step_through_recorder(reason.empty() && wants_capture(wanted.config, wanted.device));
   if (!reason.empty() && wanted.config.train.cuda_graph.value_or(true) && all_ranks.rank() == 0)

@@ -81,6 +81,7 @@ model::NetworkOptions network_options(const config::Config& config,
   if (const config::CodesConfig& codes = config.model.codes;
       codes.kind == config::CodesKind::vector_quantized)
     options.codebook = {codes.size, codes.groups, codes.decay, codes.restart_after};
+  options.channels_last = config.train.channels_last;
   options.recompute_blocks = config.train.recompute == config::Recompute::blocks;
   return options;
 }
@@ -103,6 +104,7 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
   try {
     model = model::make_network(chosen.name, {network_options(config, shape, condition_values),
                                               chosen.settings(), make_likelihood(config, shape)});
+    model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
   } catch (const std::invalid_argument& error) {
     throw base::BadInput(base::text("model.name ", chosen.name, ": ", error.what()));
   }
@@ -112,15 +114,12 @@ std::shared_ptr<model::LatentModel> make_model(const config::Config& config,
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
     at::globalContext().setDeterministicFillUninitializedMemory(false);
   }
-  model::draw_initial_weights(*model, static_cast<std::uint64_t>(config.run.seed));
-  // Module::to() converts the counts too, which must stay integers.
-  std::vector<std::pair<at::Tensor, at::ScalarType>> integers;
-  for (const at::Tensor& buffer : model->buffers())
-    if (!buffer.is_floating_point()) integers.emplace_back(buffer, buffer.scalar_type());
-  model->to(config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat);
+  // Module::to() would convert the counts too, which must stay integers.
+  const at::ScalarType type =
+      config.train.precision == config::Precision::fp64 ? at::kDouble : at::kFloat;
+  for (auto& [name, tensor] : named_state(*model))
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(type));
   model->use_bfloat16(config.train.precision == config::Precision::bf16);
-  for (std::size_t i = 0; i < integers.size(); ++i)
-    integers[i].first.set_data(integers[i].first.to(integers[i].second));
   return model;
 }
 

@@ -58,9 +58,11 @@ std::map<std::string, std::string> weights_metadata(const config::Config& config
       {"space", space_text(shape)},
       {"layout", shape.model_layout()},
       {"range", base::text("[", config.data.range[0], ", ", config.data.range[1], "]")},
-      {"activation", config::word(config.model.activation)},
-      {"output", config::word(resolved_output(config))},
       {"likelihood", config.objective.likelihood.name}};
+  if (!config::has_foreign_layers(config.model)) {
+    metadata["activation"] = config::word(config.model.activation);
+    metadata["output"] = config::word(resolved_output(config));
+  }
   // Programs that know images only read these.
   if (shape.is_image()) {
     metadata["height"] = std::to_string(shape.space[0]);

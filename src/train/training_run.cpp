@@ -154,7 +154,7 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
     if (dry_run) return;
     const run::RunDirectory directory(setup.config.run);
     directory.create();
-    inference::keep_network_files(setup.config, directory.path());
+    if (!setup.resumed) inference::keep_network_files(setup.config, directory.path());
     if (setup.is_elsewhere) run::write_beginning(setup.config, learner, setup.state);
   });
   setup.checkpoint.reset();

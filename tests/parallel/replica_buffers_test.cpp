@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <limits>
+
 #include "base/error.hpp"
 
 namespace vae_dist::parallel {
@@ -65,12 +68,26 @@ TEST(ReplicaBuffers, AreLeftAsTheyWereByASkippedStepAndByAForwardThatIsTakenBack
   EXPECT_EQ(foreign.batches.item<std::int64_t>(), 0);
 }
 
+TEST(ReplicaBuffers, KeepInfinitiesThatNothingChanges) {
+  const at::Tensor mask = at::tensor({0.0F, -std::numeric_limits<float>::infinity(), 1.0F});
+  ReplicaBuffers buffers{{{{"mask", mask}}, {}, {}}};
+  const at::Tensor sums = at::zeros({buffers.size()}), before = mask.clone();
+  buffers.begin_step();
+  mask[2].add_(1);
+  buffers.add(sums, 1);
+  buffers.take_back();
+  EXPECT_TRUE(mask.equal(before));
+  buffers.finish(sums, skip(false));
+  EXPECT_TRUE(mask.equal(at::tensor({0.0F, -std::numeric_limits<float>::infinity(), 2.0F})));
+}
+
 TEST(ReplicaBuffers, RefuseWholeNumbersThatReplicasChangeDifferently) {
   Foreign foreign;
   const at::Tensor sums = at::zeros({foreign.buffers.size()});
   foreign.buffers.begin_step();
-  for (int replica = 0; replica < 4; ++replica) {
-    foreign.forward(1, replica);
+  // Their mean is that of the last.
+  for (const int count : {1, 2, 3, 2}) {
+    foreign.forward(1, count);
     foreign.buffers.add(sums, 0.25);
     foreign.buffers.take_back();
   }

@@ -2,6 +2,7 @@
 import subprocess
 import sys
 import unittest
+from typing import Optional
 
 import h5py
 import numpy
@@ -101,6 +102,94 @@ class Point(Tiny):
         return self.to_code(x.flatten(1))[:, :4]
 
 
+class Masked(Tiny):
+    """Constants of kinds that have no difference: an infinity that stays, truth values."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.full((4,), -torch.inf).triu(1))
+        self.register_buffer("chosen", torch.tensor([True, False, True, True]))
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        kept = torch.where(self.chosen, z, torch.zeros_like(z)) * torch.softmax(self.mask, 0).sum()
+        return torch.sigmoid(self.from_z(kept)).view(-1, 1, 16, 16)
+
+
+class Recurrent(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rows, self.to_code, self.from_z = torch.nn.LSTM(16, 8, num_layers=2, dropout=0.5, batch_first=True), torch.nn.Linear(8, 8), torch.nn.Linear(4, 256)
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor, y: Optional[torch.Tensor] = None):
+        mu, log_var = self.to_code(self.rows(x.squeeze(1))[0][:, -1]).chunk(2, 1)
+        return mu, log_var
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor, y: Optional[torch.Tensor] = None) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(z)).view(-1, 1, 16, 16)
+
+
+class Assigning(Counting):
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        if self.training:
+            self.samples = self.samples + x.shape[0]
+        mu, log_var = self.to_code(x.flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class AlwaysCounting(Counting):
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        self.samples.add_(x.shape[0])
+        mu, log_var = self.to_code(x.flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class NamedCodes(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.codes = torch.nn.Linear(4, 4)
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(self.codes(z))).view(-1, 1, 16, 16)
+
+
+class WithPrelu(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.act = torch.nn.PReLU()
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(self.act(z))).view(-1, 1, 16, 16)
+
+
+class Spatial(torch.nn.Module):
+    """A code of 2 channels at 4x4 positions, of pictures in colour."""
+
+    def __init__(self, viewed: bool = False):
+        super().__init__()
+        self.down, self.up, self.viewed = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.ConvTranspose2d(2, 3, 4, stride=4), viewed
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.down(x)
+        return z.view(z.shape[0], -1) if self.viewed else z
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.up(z.view(-1, 2, 4, 4)))
+
+
+class Viewing(Spatial):
+    def __init__(self):
+        super().__init__(viewed=True)
+
+
 class WrongShape(Tiny):
     @torch.jit.export
     def decode(self, z: torch.Tensor) -> torch.Tensor:
@@ -160,7 +249,8 @@ class Training(ScriptNetworks):
             self.assertTrue(scripted[name].equal(self.weights("first")[name]), f"{name} has requires_grad=False")
 
     def test_dropout_and_batch_norm_have_the_same_bits_at_any_number_of_ranks_and_through_stops(self):
-        for name, files, more in (("unet", ["unet_vae.pt"], ["train.ema_decay=0.9"]), ("noisy", [self.saved(Noisy())], ["objective.regularisers=[{name: tc}]"])):
+        for name, files, more in (("unet", ["unet_vae.pt"], ["train.ema_decay=0.9"]), ("noisy", [self.saved(Noisy())], ["objective.regularisers=[{name: tc}]"]),
+                                  ("recurrent", [self.saved(Recurrent())], [])):
             with self.subTest(name):
                 settings = [*script(*files), *REPLICAS, *more]
                 self.train(name, *settings, f"train.steps={STEPS}", np=4)
@@ -190,11 +280,40 @@ class Training(ScriptNetworks):
         self.assertGreater(weights["level"].item(), 0)
         for np in (2, 4):
             self.assert_same_bits(f"counting_{np}", "counting_1")
-        refused = self.train("bright", *script(self.saved(CountingBright())), *REPLICAS, "train.steps=2", check=False)
-        self.assertEqual(refused.returncode, 2, refused.stderr)
-        self.assertIn("bright", refused.stderr)
+        file = self.saved(CountingBright())
+        for np in (1, 4):
+            refused = self.train("bright", *script(file), *REPLICAS, "train.steps=2", np=np, check=False)
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn("bright", refused.stderr)
         self.train("bright_sum", *script("CountingBright.pt"), *REPLICAS, "model.summed_buffers=[bright]", "train.steps=2", np=2)
         self.assertGreater(self.weights("bright_sum")["bright"].item(), 0)
+
+    def test_constants_stay_what_they_are(self):
+        network = Masked()
+        self.train("masked", *script(self.saved(network)), *REPLICAS, "train.steps=5", np=2)
+        for name in ("mask", "chosen"):
+            self.assertTrue(self.weights("masked")[name].equal(getattr(network, name)), name)
+        self.assertLess(self.losses("masked")[-1], self.losses("masked")[0])
+
+    def test_a_run_keeps_its_network(self):
+        file = self.folder / self.saved(Viewing())
+        colour = ["--count", "64", "--size", "16", "--channels", "3"]
+        self.program("data", "make-shapes", "colour.h5", *colour, check=True)
+        settings = [*script(file.name, latent=32), "model.encoder_gives=point", "data.train.file=colour.h5"]
+        failed = self.train("kept", *settings, "train.steps=2", check=False)
+        self.assertEqual(failed.returncode, 2, failed.stderr)
+        self.assertIn("train.channels_last=false", failed.stderr)
+        file.write_bytes((self.folder / self.saved(Spatial())).read_bytes())
+        self.train("kept", *settings, "train.steps=2")
+        file.write_text("gone")
+        self.train("kept", *settings, "train.steps=4", np=2)
+        self.assertEqual(max(self.steps("kept")), 4)
+        for checkpoint in ("runs/kept", f"{self.checkpoint('kept')}/"):
+            self.program("reconstruct", "--checkpoint", checkpoint, "--data", "colour.h5", "--rows", "0:4", "--out", "k.h5", "--overwrite", check=True)
+        # Its code has positions, of which each has one vector.
+        file.write_bytes((self.folder / "Spatial.pt").read_bytes())
+        self.train("codes_of_positions", *settings, "model.codes={kind: vector_quantized, size: 8}", "train.steps=2")
+        self.assertEqual(list(self.weights("codes_of_positions")["codes.codebook"].shape), [8, 2])
 
     def test_initial_values_are_the_files_or_drawn_from_the_seed(self):
         scripted = torch.jit.load(self.folder / "vanilla_vae.pt").state_dict()
@@ -224,7 +343,7 @@ class Training(ScriptNetworks):
         self.program("sample", "--checkpoint", "runs/vectors", "--condition", "label=2", "--out", "s.h5", check=True)
         lacks = self.train("lacks", *script("encoder.pt", "decoder.pt"), "data.train.condition=[]", "train.steps=1", config="vectors.yaml", check=False)
         self.assertEqual(lacks.returncode, 2)
-        self.assertIn("takes 2 arguments", lacks.stderr)
+        self.assertIn("gets 1 tensor", lacks.stderr)
 
     def test_points_codes_bf16_and_accumulation(self):
         point = [*script(self.saved(Point())), "model.encoder_gives=point", "train.steps=10"]
@@ -255,6 +374,7 @@ class Use(ScriptNetworks):
 
     def test_what_does_not_fit_is_refused_before_the_first_step(self):
         (self.folder / "no.pt").write_text("no")
+        self.program("data", "make-shapes", "colour.h5", "--count", "32", "--size", "16", "--channels", "3", check=True)
         good = self.saved(Tiny())
         cases = (
             ([*script(good, latent=5)], "model.latent_dim=4"),
@@ -269,6 +389,11 @@ class Use(ScriptNetworks):
             ([*script(good), "model.hidden_dims=[4]"], "model.hidden_dims"),
             ([*script(good), "objective.variance=predicted"], "2 are wanted by objective.likelihood"),
             ([*script(good), "model.codes.kind=vector_quantized"], "cannot be quantized"),
+            ([*script("vanilla_vae.pt"), "data.train.file=colour.h5"], "does not pass through the network"),
+            ([*script(self.saved(Assigning()))], "assigns self.samples"),
+            ([*script(self.saved(AlwaysCounting()))], "samples. What is evaluated must leave no trace"),
+            ([*script(self.saved(NamedCodes()))], "a module named codes"),
+            ([*script(self.saved(WithPrelu())), "model.initialise=keyed"], "PReLU"),
             (["model.name=script"], "model.encoder and model.decoder"),
         )
         for settings, says in cases:

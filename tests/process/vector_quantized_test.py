@@ -92,6 +92,7 @@ class VectorQuantized(runs.RunFolder):
             self.train("frozen", *SPATIAL, *QUANTIZED, f"train.steps={steps}", "train.freeze=[codes]", *settings)
             return safetensors_file.read(self.checkpoint("frozen") / "weights.safetensors")[0]["codes.codebook"]
         self.assertTrue(codes_after(2).equal(codes_after(6)))
+        self.assertNotIn("code_perplexity", self.steps("frozen")[6], "a step counts no frozen codes")
 
     def test_what_does_not_fit_is_refused(self):
         for settings, says in ((["model.name=decoder_only", "objective.reduction=sum", *QUANTIZED], "model.codes"),
