@@ -24,7 +24,7 @@ class Big(RunFolder):
         (cls.folder / "configs").symlink_to(SOURCE / "configs")
         (cls.folder / "data").mkdir()
         # The first command of its comment: `data make-shapes ...`.
-        comment = (SOURCE / "configs/big.yaml").read_text().splitlines()[1]
+        comment = next(line for line in (SOURCE / "configs/big.yaml").read_text().splitlines() if "data make-shapes" in line)
         made = comment.removeprefix("#   build/vae_dist ").split("   ")[0].split()
         made[made.index("--count") + 1] = "200"
         cls.program(*made, check=True)
