@@ -78,9 +78,11 @@ class _Exported(nn.Module):
         return tuple(made.values()) if isinstance(made, dict) else (made,)
 
     def encode(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """(samples..., conditions...) -> mu, log_var: [N, latent_values]; of a code that is a point, mu alone."""
+        """(samples..., conditions...) -> mu, log_var: [N, latent_values]; of a code that is a point, mu alone; of a quantized one, mu and codes: [N, vectors]."""
         batch = self._batch(inputs)
         posterior = Posterior(*self.trained.network.encode(batch.seen, batch.condition))
+        if self.trained.quantizer is not None:
+            return posterior.mu, self.trained.quantizer.codes_of(posterior.mu)
         return (posterior.mu,) if posterior.log_var is None else (posterior.mu, posterior.log_var)
 
     def decode(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -88,6 +90,11 @@ class _Exported(nn.Module):
         rows = inputs[1:-1] if self.takes_total else inputs[1:]
         decoded = Decoded(*self.trained.network.decode(inputs[0], self._told(rows)))
         return self._in_file_units(self.trained.likelihood.mean(decoded, inputs[-1] if self.takes_total else None))
+
+    def decode_codes(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """decode() with codes, int64 [N, vectors], in place of z."""
+        assert self.trained.quantizer is not None
+        return self.decode(self.trained.quantizer.latents_of(inputs[0]), *inputs[1:])
 
     def reconstruct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """(samples..., conditions...) -> E[x|mu] of each dataset."""
@@ -149,7 +156,7 @@ def export_onnx(trained: TrainedModel, encoder: Location | None, decoder: Locati
     if encoder is not None:
         if trained.latent_kind == "none":
             raise ValueError("a decoder_only model has no encoder: name one file, the decoder")
-        outputs = ["mu"] if trained.latent_kind == "point" else ["mu", "log_var"]
+        outputs = ["mu", "log_var"] if trained.latent_kind == "posterior" else ["mu"] if trained.quantizer is None else ["mu", "codes"]
         _write_onnx(exported, "encode", exported.encoder_inputs(), outputs, encoder)
     _write_onnx(exported, "decode", exported.decoder_inputs(), [f"{name}_mean" for name in exported.sample_names], decoder)
 
@@ -159,6 +166,8 @@ def export_script(trained: TrainedModel, path: Location) -> None:
     tensors of export_onnx()'s files in their order, as tuples."""
     exported = _Exported(trained)
     examples = {"decode": tuple(exported.decoder_inputs().values())}
+    if trained.quantizer is not None:
+        examples["decode_codes"] = (torch.zeros(_EXAMPLES, trained.quantizer.vectors, dtype=torch.int64), *examples["decode"][1:])
     if trained.latent_kind != "none":
         examples |= dict.fromkeys(("encode", "reconstruct"), tuple(exported.encoder_inputs().values()))
     with warnings.catch_warnings():
