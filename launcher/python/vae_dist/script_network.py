@@ -1,6 +1,7 @@
 """A network that was written in Python and saved as TorchScript (model.name: script), with the weights that a run has given it."""
 import contextlib
 import pathlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +29,9 @@ def with_kept_files(model: dict[str, Any], run: pathlib.Path) -> dict[str, Any]:
 
 def _loaded(file: str) -> torch.jit.ScriptModule:
     try:
-        return torch.jit.load(file, "cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript's age: the program can train no other form of a Python network
+            return torch.jit.load(file, "cpu")
     except (RuntimeError, ValueError, OSError) as error:
         raise ValueError(f"{file} (model.encoder or model.decoder: the network from Python that the run trained) cannot be read as TorchScript: {str(error).splitlines()[0]}") from None
 
