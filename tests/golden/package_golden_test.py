@@ -17,12 +17,12 @@ from vae_dist.networks import NetworkOptions, make_network  # noqa: E402
 
 def section(case, name):
     """A section of the case's configuration, without its sections."""
-    return {key.removeprefix(name + "."): value for key, value in case.items() if key.startswith(name + ".") and key.count(".") == 1}
+    return {key.removeprefix(name + "."): value for key, value in case.items() if key.rpartition(".")[0] == name}
 
 
 def of_package(case):
     """The package's network, with its likelihood, for a case."""
-    shape, (low, high), model = objective_reference.shape_of(case), case["data.range"], section(case, "model")
+    shape, (low, high), model = objective_reference.shape_of(case), case["data.range"], section(case, "model") | {"codes": section(case, "model.codes")}
     likelihood = make_likelihood(LikelihoodOptions(section(case, "objective"), low, high, shape[0], torch.Size(shape).numel()))
     by_range = "identity" if likelihood.takes_logits else "tanh" if low < 0 else "sigmoid"
     network = make_network(model, NetworkOptions(shape[0], tuple(shape[1:]), model["latent_dim"], tuple(model["hidden_dims"]), model["activation"],
@@ -36,6 +36,7 @@ class PackageGolden(unittest.TestCase):
     def setUpClass(cls):
         cls.addClassCleanup(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(1)  # for models so small, threads take more time than they save
 
     def check(self, case, name):
         seed = zlib.crc32(name.encode())
@@ -64,6 +65,8 @@ class PackageGolden(unittest.TestCase):
             decoded = Decoded(*network.decode(z, condition))
             total = images.flatten(1).sum(1) if network.likelihood.counts else None
             found = {"mu": mu, "log_var": log_var, "output": network.likelihood.mean(decoded, total), "negative_log": -network.likelihood.log_prob(decoded, images)}
+            if network.codes is not None:
+                self.assertTrue(network.codes.codes_of(mu).equal(reference.codes.nearest(mu)))
         found["second"] = decoded.second
         self.assertEqual({key for key, value in found.items() if value is not None}, wanted.keys())
         for key, values in wanted.items():

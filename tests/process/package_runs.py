@@ -16,6 +16,8 @@ TRAINED = ["train.steps=6", "train.optimizer.learning_rate=0.01", "evaluate.ever
 NATS = ["objective.reduction=sum"]
 TOLD = "[{name: numbers, dataset: truth/energy, transform: log}, {name: classes, dataset: kind}]"
 
+torch.set_num_threads(1)  # for models so small, threads take more time than they save
+
 
 FOLDER = tempfile.TemporaryDirectory(prefix="vae_dist_package_")  # goes when the process ends
 SITE = f"{FOLDER.name}/site"

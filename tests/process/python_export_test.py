@@ -9,9 +9,13 @@ import unittest
 import onnxruntime
 import torch
 
+import runs
 from package_runs import NATS, ROWS, SITE, TOLD, Package, vae_dist
 import vae_dist.__main__
 from vae_dist.export import export_onnx, export_script
+
+sys.path.insert(0, str(runs.SOURCE / "launcher" / "python" / "examples"))
+import unet_vae  # noqa: E402
 
 
 class Exported(Package):
@@ -43,7 +47,7 @@ class Exported(Package):
         for session in (encoder, decoder):
             self.assertEqual({each.shape[0] for each in [*session.get_inputs(), *session.get_outputs()]}, {"batch"})
         encoded = self.run_onnx(encoder, inputs)
-        self.assertEqual(encoded.keys(), codes.keys() & {"mu", "log_var"})
+        self.assertEqual(encoded.keys(), codes.keys() & {"mu", "log_var", "codes"})
         total = torch.nan_to_num(originals).flatten(1).sum(1) if not isinstance(originals, dict) else None
         decoded = self.run_onnx(decoder, {"z": encoded["mu"], "total": total, **told})
         in_order = tuple(inputs[each.name] for each in encoder.get_inputs())
@@ -97,6 +101,23 @@ class Exported(Package):
         self.trained("gaps", self.source("gaps", "NHW"), "model.name=mlp_vae", "model.hidden_dims=[16]", "data.normalize=standardize", "data.missing=mask")
         self.export("gaps")
         self.assert_files_agree("gaps")
+
+    def test_codes(self):
+        self.trained("codes", self.source("bytes", "NHW"), "model.name=mlp_vae", "model.hidden_dims=[16]", "model.codes={kind: vector_quantized, size: 8, groups: 4}")
+        self.export("codes")
+        encoder = self.assert_files_agree("codes")
+        self.assertEqual([each.name for each in encoder.get_outputs()], ["mu", "codes"])
+        codes = self.verb("embed", "codes")["codes"]
+        self.assertGreater(len(codes.unique()), 2)
+        self.assert_close(torch.jit.load(self.folder / "model.pt").decode_codes(codes)[0], self.verb("reconstruct", "codes", "--rows", f"0:{ROWS}")["reconstructions"], "decoded codes")
+
+    def test_a_network_from_python_with_batch_norm_and_dropout(self):
+        torch.manual_seed(5)
+        torch.jit.script(unet_vae.UnetVae(channels=1, size=16, latent_dim=4, widths=[8, 16], dropout=0.1)).save(self.folder / "unet.pt")
+        self.trained("script", self.source("bytes", "NHW"), "model.name=script", "model.encoder=unet.pt", "model.decoder=unet.pt", "train.ema_decay=0.9")
+        self.export("script")
+        encoder = self.assert_files_agree("script")
+        self.assertEqual((encoder.get_inputs()[0].shape, encoder.get_modelmeta().custom_metadata_map["axes.x"]), (["batch", 1, 16, 16], "NCHW"))
 
     def test_a_decoder_alone_of_series(self):
         model = self.trained("decoder", self.source("series", "NWC"), "model.name=decoder_only", "objective.prior_samples=4", "data.normalize=standardize", "data.transform=log", *NATS)

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shutil
+import sys
 import unittest
+import warnings
 
 import torch
 from safetensors.torch import load_file
@@ -12,6 +14,9 @@ from safetensors.torch import load_file
 import runs
 from package_runs import NATS, ROWS, TOLD, TRAINED, Package, vae_dist
 from vae_dist.likelihoods import Decoded, LikelihoodOptions
+
+sys.path.insert(0, str(runs.SOURCE / "launcher" / "python" / "examples"))
+import vector_vae  # noqa: E402
 
 
 class Compared(Package):
@@ -45,6 +50,26 @@ class Compared(Package):
             self.assertTrue(values.isfinite().all())
         return model, evaluation
 
+    def assert_codes(self, name, *overrides, conditional=False):
+        """Trains a run with a codebook and compares with the verbs. Returns the model, the rows that it was trained on and their conditions."""
+        model, condition = self.trained(name, *overrides), self.told(conditional)
+        rows, embedded = self.verb("reconstruct", name, "--rows", f"0:{ROWS}"), self.verb("embed", name)
+        originals, theirs = self.samples(rows, "originals"), self.samples(rows, "reconstructions")
+        posterior, codes = model.encode(originals, condition), model.codes(originals, condition)
+        self.assertEqual((model.latent_kind, posterior.log_var, "log_var" in embedded), ("point", None, False))
+        self.assert_close(posterior.mu, embedded["mu"], "mu")
+        self.assertEqual((codes.dtype, codes.shape), (embedded["codes"].dtype, embedded["codes"].shape))
+        self.assertGreater(len(codes.unique()), 3)
+        # In single precision a vector in the middle of two codes may fall on either side.
+        same = (codes == embedded["codes"]).all(1)
+        self.assertGreater(same.double().mean().item(), 0.9)
+        self.assert_close(model.reconstruct(originals, condition)[same], theirs[same], "reconstructions")
+        self.assert_close(model.decode_codes(embedded["codes"], condition), theirs, "decoded codes")
+        evaluation = {key: column[-1] for key, column in vae_dist.metrics(self.run_path(name), evaluations=True, frame=False).items()}
+        self.assert_log_prob(model, originals, model.quantizer.latents_of(embedded["codes"]), condition, evaluation)
+        self.assert_comes_back(model, name, *overrides)
+        return model, originals, condition
+
     def assert_log_prob(self, model, originals, code, condition, evaluation):
         """The program's reconstruction term of a code that is a point is -log p(x|z) of one z, in the model's units."""
         self.assertEqual(model.config["objective"]["reduction"], "sum")
@@ -58,7 +83,7 @@ class Compared(Package):
         """`weights import` takes what the package saves, and the run's new checkpoint has the same bytes of tensors."""
         saved = self.folder / f"{name}.safetensors"
         model.save(saved)
-        self.program("weights", "import", saved, "--config", "run.yaml", f"run.name={name}_back", *runs.SMALL, *TRAINED, *overrides, check=True)
+        self.program("weights", "import", saved, "--config", "run.yaml", f"run.name={name}_back", *runs.small(overrides), *TRAINED, *overrides, check=True)
         ours, theirs = load_file(saved), load_file(self.checkpoint(f"{name}_back") / "weights.safetensors")
         self.assertEqual(ours.keys(), theirs.keys())
         for tensor in ours:
@@ -136,6 +161,121 @@ class Networks(Compared):
         self.assert_same("raw", self.source("gaps", "NHW"), "data.normalize=none", "data.missing=mask", "data.encoder_transform=asinh", "model.name=resnet_vae")
 
 
+class Codes(Compared):
+    """A latent whose vectors are replaced by those of a codebook."""
+
+    def test_a_spatial_latent_in_groups_of_vectors_and_conditions(self):
+        model, originals, condition = self.assert_codes(
+            "spatial_codes", self.source("field", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=6", "model.blocks=1", "model.attention_at=[]", "data.normalize=standardize",
+            "model.codes={kind: vector_quantized, size: 12, groups: 2}", *NATS, conditional=True)
+        self.assertEqual(model.quantizer.vectors, 2 * 8 * 8)
+        reason = "codes that are drawn independently at every place decode to noise"
+        refused = self.program("sample", "--checkpoint", "runs/spatial_codes", "--condition", "energy=1,kind=up", "--out", "no.png")
+        self.assertIn(reason, refused.stderr)
+        for said, call in ((reason, lambda: model.sample(2, {"kind": "up", "energy": 1})), ("has no p", lambda: model.log_prob(originals, condition=condition)),
+                           (r"integers \[N, 128\]", lambda: model.decode_codes(torch.zeros(2, 7, dtype=torch.int64))), ("0 to 11", lambda: model.decode_codes(torch.full((1, 128), 12)))):
+            with self.subTest(said), self.assertRaisesRegex(ValueError, said):
+                call()
+
+    def test_averages_of_fully_connected_weights(self):
+        model, _, _ = self.assert_codes("connected", self.source("bytes", "NHW"), "model.name=mlp_vae", "train.ema_decay=0.9", "model.codes={kind: vector_quantized, size: 9, groups: 4}", *NATS)
+        model.requires_grad_(True).train()
+        model.reconstruct(torch.rand(8, 1, 16, 16)).square().mean().backward()
+        self.assertGreater(model.network.fc_mu.weight.grad.abs().sum().item(), 0, "gradients pass through the codes")
+
+
+class Shared(torch.nn.Module):
+    """Gives a point. Has a layer under two names, and a parameter and a buffer beside its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.to_code, self.scale = torch.nn.Linear(256, 8), torch.nn.Parameter(torch.ones(()))
+        self.script, self.from_z = self.to_code, torch.nn.Linear(4, 256)
+        self.register_buffer("level", torch.zeros(()))
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.level.mul_(0.5).add_(x.detach().float().mean())
+        return (self.scale * self.script(x.flatten(1)))[:, :4]
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(z) + self.to_code.bias.sum() + self.level).view(-1, 1, 16, 16)
+
+
+class Noisy(torch.nn.Module):
+    """Draws in its forward, also in evaluation."""
+
+    def __init__(self):
+        super().__init__()
+        self.to_code, self.from_z = torch.nn.Linear(256, 8), torch.nn.Linear(4, 256)
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        mu, log_var = self.to_code((x + torch.randn_like(x)).flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(z)).view(-1, 1, 16, 16)
+
+
+class FromPython(Compared):
+    """Networks that were written in Python (model.name: script). One with batch norm and dropout is compared in python_export_test.py."""
+
+    def setUp(self):
+        torch.manual_seed(5)
+
+    def script(self, *networks):
+        """Saves a network, or encoder and decoder. Returns the keys of a run of it."""
+        files = [f"{self.id().rpartition('.')[2]}_{place}.pt" for place in range(len(networks))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript's age
+            for file, network in zip(files, networks):
+                torch.jit.script(network).save(self.folder / file)
+        return ["model.name=script", f"model.encoder={files[0]}", f"model.decoder={files[-1]}"]
+
+    def test_two_files_of_vectors_under_conditions(self):
+        halves = [vector_vae.UnderCondition(half(values=5, condition=4, width=16, latent_dim=4)) for half in (vector_vae.Encoder, vector_vae.Decoder)]
+        overrides = [self.source("vector", "NV", condition=TOLD), *self.script(*halves), "data.normalize=standardize", *NATS]
+        model, evaluation = self.assert_same("two_files", *overrides, conditional=True)
+        self.assertIn("encoder.body.body.0.weight", model.network.state_dict())
+        # The bound on log p(x|y) in the file's units lies below the estimate of many draws.
+        originals = self.samples(self.verb("reconstruct", "two_files", "--rows", f"0:{ROWS}"), "originals")
+        log_p = model.log_prob(originals, condition=self.told(True), draws=256, generator=torch.Generator().manual_seed(1)).mean().item()
+        self.assertLess(evaluation["elbo_nats"], log_p)
+        self.assert_comes_back(model, "two_files", *overrides)
+
+    def test_codes_of_a_point_and_a_layer_under_two_names(self):
+        overrides = [self.source("bytes", "NHW"), *self.script(Shared()), "model.encoder_gives=point", "train.optimizer.learning_rate=0.001", "model.codes={kind: vector_quantized, size: 8, groups: 2}", *NATS]
+        model, originals, _ = self.assert_codes("shared", *overrides)
+        self.assertEqual({name for name in model.network.state_dict() if "codes." not in name}, {"scale", "level", "to_code.weight", "to_code.bias", "from_z.weight", "from_z.bias"})
+        self.assertGreater(model.network.state_dict()["level"].item(), 0)
+        # The run has its own copy of the file; a checkpoint alone needs the one that the configuration names.
+        file = model.config["model"]["encoder"]
+        moved, here = self.folder / "elsewhere", os.getcwd()
+        shutil.copytree(self.checkpoint("shared"), moved)
+        wanted = model.reconstruct(originals)
+        os.chdir(self.folder)
+        try:
+            self.assertTrue(vae_dist.load(moved).reconstruct(originals).equal(wanted))
+            os.remove(file)
+            self.assertTrue(vae_dist.load(self.run_path("shared")).reconstruct(originals).equal(wanted))
+            with self.assertRaisesRegex(ValueError, f"{file} .*cannot be read as TorchScript"):
+                vae_dist.load(moved)
+        finally:
+            os.chdir(here)
+
+    def test_what_a_network_draws_is_the_same_in_every_evaluation(self):
+        model = self.trained("noisy", self.source("bytes", "NHW"), *self.script(Noisy()))
+        x, before = torch.rand(4, 1, 16, 16), torch.get_rng_state()
+        self.assertTrue(model.encode(x).mu.equal(model.encode(x).mu))
+        self.assertTrue(torch.get_rng_state().equal(before))
+        model.train()
+        self.assertFalse(model.encode(x).mu.equal(model.encode(x).mu))
+
+
 class Likelihoods(Compared):
     """Of a point as code, so that the program's evaluation is a number without noise."""
 
@@ -197,11 +337,12 @@ class Known(Package):
     def test_what_is_unknown_is_said_with_what_is_known(self):
         self.trained("known", self.source("bytes", "NHW"))
         given = vae_dist.read_checkpoint(self.run_path("known"))
-        for section, key, value, words in (("model", "name", "my_vae", "autoencoder, decoder_only, mlp_vae, resnet_vae, vanilla_vae"), ("model", "codes", 4, "activation, attention_at"),
+        for section, key, value, words in (("model", "name", "my_vae", "autoencoder, decoder_only, mlp_vae, resnet_vae, script, vanilla_vae"), ("model", "ladder", 4, "activation, attention_at"),
+                                           ("model", "codes", {"kind": "residual"}, "continuous, vector_quantized"), ("model", "codes", {"kind": "continuous", "depth": 2}, "commitment, decay"),
                                            ("objective", "likelihood", "cauchy", "bernoulli, discretized_logistic, gaussian")):
-            with self.subTest(key):
+            with self.subTest(key, value=value):
                 config = {**given.config, section: {**given.config[section], key: value}}
-                with self.assertRaisesRegex(ValueError, f"{value if key != 'codes' else key}.*unknown.*{words}"):
+                with self.assertRaisesRegex(ValueError, f"{value if isinstance(value, str) else key}.*unknown.*{words}"):
                     vae_dist.TrainedModel(vae_dist.Checkpoint(given.path, config, given.state, given.weights, given.metadata))
 
     def test_checkpoints_are_found_and_verified(self):

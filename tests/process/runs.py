@@ -34,6 +34,11 @@ SMALL = [
 QUICK = ["model.hidden_dims=[4, 8]", "model.latent_dim=4", "data.train.rows=[0, 640]", "data.validation.rows=[640, 704]", "metrics.port=null"]
 
 
+def small(overrides):
+    """SMALL, without the key that a network from Python has no use for."""
+    return [setting for setting in SMALL if "model.name=script" not in overrides or not setting.startswith("model.hidden_dims")]
+
+
 def mpirun(np, command):
     """The command line that starts `command` on np ranks, possibly more than there are cores. With np None, `command` itself."""
     if np is None:
@@ -86,7 +91,7 @@ class RunFolder(unittest.TestCase):
     @classmethod
     def train(cls, name, *overrides, np=None, config="run.yaml", check=True, **options):
         """Trains the small model as run `name`. `overrides` take precedence over SMALL."""
-        return cls.program("train", "--config", config, f"run.name={name}", *SMALL, *overrides, np=np, check=check, **options)
+        return cls.program("train", "--config", config, f"run.name={name}", *small(overrides), *overrides, np=np, check=check, **options)
 
     @classmethod
     def start(cls, *arguments, np=None, launcher=mpirun, program=BINARY, output=subprocess.PIPE, env=None):

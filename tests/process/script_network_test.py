@@ -205,13 +205,6 @@ class ScriptNetworks(runs.RunFolder):
             cls.example(f"{name}.py", f"{name}.pt", *small)
 
     @classmethod
-    def train(cls, name, *overrides, config="run.yaml", **options):
-        """Without the key of layers that a script has no use for."""
-        own_layers = "model.name=script" in overrides
-        small = [setting for setting in runs.SMALL if not (own_layers and setting.startswith("model.hidden_dims"))]
-        return cls.program("train", "--config", config, f"run.name={name}", *small, *overrides, **{"check": True, **options})
-
-    @classmethod
     def example(cls, *arguments):
         subprocess.run([sys.executable, EXAMPLES / arguments[0], *map(str, arguments[1:])], cwd=cls.folder, check=True, stdout=subprocess.DEVNULL)
 

@@ -11,10 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vae_dist.checkpoint import Checkpoint, Location, read_checkpoint
+from vae_dist.codes import VectorQuantizer
 from vae_dist.conditions import Conditions
 from vae_dist.likelihoods import Decoded, Likelihood, LikelihoodOptions, make_likelihood
 from vae_dist.networks import NetworkOptions, make_network
 from vae_dist.normalisation import Normalisation, by_channel
+from vae_dist.script_network import with_kept_files
 
 Array = Tensor | np.ndarray[Any, Any]
 Samples = Array | Mapping[str, Array]
@@ -78,8 +80,10 @@ class TrainedModel(nn.Module):
         if output == "auto":
             identity = likelihood.takes_logits or data.get("normalize", "scale") != "scale"
             output = "identity" if identity else "tanh" if low < 0 else "sigmoid"
-        model = config["model"]
-        self.network = make_network(model, NetworkOptions(channels, self.space, model["latent_dim"], tuple(_listed(model["hidden_dims"])), model["activation"], output,
+        # A checkpoint lies in RUN/checkpoints/STEP.
+        model = with_kept_files(config["model"], checkpoint.path.absolute().parent.parent)
+        # A network from Python has no hidden_dims and no activation.
+        self.network = make_network(model, NetworkOptions(channels, self.space, model["latent_dim"], tuple(_listed(model.get("hidden_dims"))), model.get("activation", "identity"), output,
                                                           likelihood.second_head, 2 * channels if self._masks_missing else channels, self.conditions.values, model))
         # Registered in the network, so that its state_dict has the names of checkpoints.
         self.network.add_module("likelihood", likelihood)
@@ -106,6 +110,11 @@ class TrainedModel(nn.Module):
     def latent_kind(self) -> str:
         """posterior, point or none (there is no encoder)."""
         return self.network.latent_kind
+
+    @property
+    def quantizer(self) -> VectorQuantizer | None:
+        """The codebook of a quantized latent (model.codes)."""
+        return self.network.codes
 
     @property
     def dtype(self) -> torch.dtype:
@@ -163,9 +172,29 @@ class TrainedModel(nn.Module):
     # What users call.
 
     def encode(self, x: Samples, condition: Condition = None) -> Posterior:
-        """q(z|x): mu and log_var [N, latent_values], as the program's `embed` writes them. Raises ValueError for a model without an encoder."""
+        """q(z|x): mu and log_var [N, latent_values], as the program's `embed` writes them. Of a quantized latent, mu is what the encoder gives, before its
+        vectors are replaced by codes. Raises ValueError for a model without an encoder."""
         _, batch = self._given(x, condition)
         return Posterior(*self.network.encode(batch.seen, batch.condition))
+
+    def codes(self, x: Samples, condition: Condition = None) -> Tensor:
+        """Of a quantized latent: the number of the code nearest to each vector, int64 [N, vectors], as `embed` writes them. A position has model.codes.groups
+        vectors; the positions of a group lie side by side."""
+        return self._quantizer().codes_of(self.encode(x, condition).mu)
+
+    def decode_codes(self, codes: Array, condition: Condition = None, total: Array | None = None) -> Tensor | dict[str, Tensor]:
+        """E[x|z] of codes, int64 [N, vectors], as codes() gives them: what decode() gives of the same codes' vectors."""
+        quantizer, numbers = self._quantizer(), torch.as_tensor(codes, device=self.device)
+        if numbers.dim() != 2 or numbers.shape[1] != quantizer.vectors or numbers.dtype.is_floating_point:
+            raise ValueError(f"codes are integers [N, {quantizer.vectors}], not {numbers.dtype} {list(numbers.shape)}")
+        if numbers.numel() and not 0 <= int(numbers.min()) <= int(numbers.max()) < quantizer.size:
+            raise ValueError(f"codes lie in 0 to {quantizer.size - 1}")
+        return self.decode(quantizer.latents_of(numbers.long()), condition, total)
+
+    def _quantizer(self) -> VectorQuantizer:
+        if self.quantizer is None:
+            raise ValueError("the latent is continuous: the model has no codes (model.codes)")
+        return self.quantizer
 
     def decode(self, z: Array, condition: Condition = None, total: Array | None = None) -> Tensor | dict[str, Tensor]:
         """E[x|z] in the file's layout and units. z: [N, latent_values]. `total`, [N]: of counts, that of each sample (default:
@@ -214,7 +243,10 @@ class TrainedModel(nn.Module):
     def sample(self, count: int = 1, condition: Condition = None, temperature: float = 1.0, values: str = "mean",
                generator: torch.Generator | None = None) -> Tensor | dict[str, Tensor]:
         """Decodes `count` draws of N(0, temperature^2 I): their E[x|z], or with values="sample" a draw of p(x|z). The draws are PyTorch's, not the
-        program's."""
+        program's. Raises ValueError for a quantized latent."""
+        if self.quantizer is not None:
+            raise ValueError("the model's latent is quantized (model.codes), and nothing has learned which codes occur together: codes that are drawn independently at every place "
+                             "decode to noise. reconstruct, encode, codes, decode and decode_codes work")
         z = temperature * torch.randn(count, self.latent_values, generator=generator, dtype=self.dtype, device=self.device)
         decoded = self._decoded(z, self._told(condition, count))
         if values not in ("mean", "sample"):
@@ -239,7 +271,7 @@ class TrainedModel(nn.Module):
         if z is not None:
             return log_p_of(self._tensor(z)) + jacobian
         if self.latent_kind == "point":
-            raise ValueError("an autoencoder has no p(x): give z for log p(x|z)")
+            raise ValueError("a model whose code is a point, as an autoencoder's or one of a codebook, has no p(x): give z for log p(x|z)")
         posterior = Posterior(*self.network.encode(batch.seen, batch.condition)) if self.latent_kind == "posterior" else None
         weights = []
         for _ in range(draws):

@@ -1,13 +1,14 @@
 """The program's networks as PyTorch modules. Parameters have the names that they have in checkpoints."""
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vae_dist.codes import VectorQuantizer
 from vae_dist.known import known
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -41,6 +42,8 @@ class NetworkOptions:
     """Y: the numbers that the model is told about each sample."""
     own: dict[str, Any] = field(default_factory=dict)
     """The section `model` of the configuration, for keys of one network."""
+    quantized: bool = False
+    """The latent's vectors are replaced by codes (model.codes), so it is a point, and there is no layer for log_var."""
 
     @property
     def positions(self) -> int:
@@ -52,18 +55,37 @@ class Network(nn.Module):
 
     latent_kind = "posterior"
     latent_values: int
+    codes: VectorQuantizer | None
+    """make_network() adds the codebook, if there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("codes", None)
 
     def encode(self, seen: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns mu and log_var, [B, latent_values] each; of a network whose code is a point, the point and None."""
         raise NotImplementedError
 
     def decode(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """decode_latents() of z; if there is a codebook, each vector of z is replaced by its nearest code first."""
+        return self.decode_latents(z if self.codes is None else self.codes(z), condition)
+
+    def decode_latents(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns the output, [B, C, space...], and the second head's numbers: [B, C, space...], or [B, 1, ...] for the whole sample."""
         raise NotImplementedError
 
 
 def _clamped(log_var: Tensor) -> Tensor:
     return log_var.clamp(-30, 20)
+
+
+def _heads(options: NetworkOptions, layer: Callable[[], nn.Module]) -> tuple[nn.Module, nn.Module | None]:
+    """The layers of mu and log_var; the second is None where the latent is quantized."""
+    return layer(), None if options.quantized else layer()
+
+
+def _posterior(code: Tensor, mu: nn.Module, log_var: nn.Module | None) -> tuple[Tensor, Tensor | None]:
+    return mu(code).flatten(1), None if log_var is None else _clamped(log_var(code).flatten(1))
 
 
 def _halved(space: tuple[int, ...]) -> tuple[int, ...]:
@@ -160,7 +182,7 @@ class _ConvolutionalNetwork(_ConditionedEncoder):
     def _code(self, seen: Tensor, condition: Tensor | None) -> Tensor:
         return self.encoder(self._joined(seen, condition)).flatten(1)
 
-    def decode(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def decode_latents(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         x = self.decoder(self.decoder_input(_told(z, condition)).view(-1, *self._code_shape))
         features = self.final_layer[:-2](x)
         return self.final_layer[-2:](features), self._second(self, features)
@@ -170,12 +192,12 @@ class VanillaVae(_ConvolutionalNetwork):
     def __init__(self, options: NetworkOptions):
         super().__init__()
         code = self._make_encoder(options)
-        self.fc_mu, self.fc_var = nn.Linear(code, options.latent_dim), nn.Linear(code, options.latent_dim)
+        self.fc_mu, self.fc_var = _heads(options, lambda: nn.Linear(code, options.latent_dim))
         self._make_decoder(options)
 
     def encode(self, seen: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         code = self._code(seen, condition)
-        return self.fc_mu(code), _clamped(self.fc_var(code))
+        return _posterior(code, self.fc_mu, self.fc_var)
 
 
 class Autoencoder(_ConvolutionalNetwork):
@@ -209,8 +231,8 @@ class MlpVae(Network):
         self._shape, self._head = (options.channels, *options.space), options.second_head
         values, told = options.channels * options.positions, options.condition_values
         widths = [options.encoder_channels * options.positions + told, *options.hidden_dims]
-        self.encoder = self._levels(widths, options.activation)
-        self.fc_mu, self.fc_var = nn.Linear(widths[-1], options.latent_dim), nn.Linear(widths[-1], options.latent_dim)
+        self.encoder, code = self._levels(widths, options.activation), widths[-1]
+        self.fc_mu, self.fc_var = _heads(options, lambda: nn.Linear(code, options.latent_dim))
         widths = [options.latent_dim + told, *reversed(options.hidden_dims)]
         self.decoder = self._levels(widths, options.activation)
         self.final_layer = nn.Sequential(nn.Linear(widths[-1], values), ACTIVATIONS[options.output]())
@@ -224,9 +246,9 @@ class MlpVae(Network):
 
     def encode(self, seen: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         code = self.encoder(_told(seen.flatten(1), condition))
-        return self.fc_mu(code), _clamped(self.fc_var(code))
+        return _posterior(code, self.fc_mu, self.fc_var)
 
-    def decode(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def decode_latents(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         features = self.decoder(_told(z, condition))
         output = self.final_layer(features).view(-1, *self._shape)
         if self._head is None:
@@ -308,10 +330,10 @@ class ResnetVae(_ConditionedEncoder):
 
         self._latent_shape = (options.latent_dim, *sizes[-1]) if options.own.get("latent", "flat") == "spatial" else None
         if self._latent_shape:
-            self.conv_mu, self.conv_var = _convolution(options, deepest, options.latent_dim, 1), _convolution(options, deepest, options.latent_dim, 1)
+            self.conv_mu, self.conv_var = _heads(options, lambda: _convolution(options, deepest, options.latent_dim, 1))
             self.latent_input = _convolution(options, options.latent_dim + told, deepest, 3)
         else:
-            self.fc_mu, self.fc_var = nn.Linear(deepest * positions, options.latent_dim), nn.Linear(deepest * positions, options.latent_dim)
+            self.fc_mu, self.fc_var = _heads(options, lambda: nn.Linear(deepest * positions, options.latent_dim))
             self.decoder_input = nn.Linear(options.latent_dim + told, deepest * positions)
 
         layers = []
@@ -339,11 +361,10 @@ class ResnetVae(_ConditionedEncoder):
     def encode(self, seen: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         code = self.encoder(self._joined(seen, condition))
         if self._latent_shape:
-            return self.conv_mu(code).flatten(1), _clamped(self.conv_var(code).flatten(1))
-        row = code.flatten(1)
-        return self.fc_mu(row), _clamped(self.fc_var(row))
+            return _posterior(code, self.conv_mu, self.conv_var)
+        return _posterior(code.flatten(1), self.fc_mu, self.fc_var)
 
-    def decode(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def decode_latents(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if self._latent_shape:
             code = z.view(-1, *self._latent_shape)
             if condition is not None:
@@ -361,14 +382,27 @@ NETWORKS: dict[str, Callable[[NetworkOptions], Network]] = {
 }
 
 # The keys of the section `model` that this file knows what to do about. Others, of a newer program, may change what is computed.
-_KEYS = {"name", "latent_dim", "hidden_dims", "activation", "output", "cancelled_bias", "latent", "blocks", "attention_at", "normalise_in", "group_norm"}
+_KEYS = {"name", "latent_dim", "hidden_dims", "activation", "output", "cancelled_bias", "latent", "blocks", "attention_at", "normalise_in", "group_norm", "codes",
+         "encoder", "decoder", "encoder_gives", "initialise", "summed_buffers"}
+_KEYS_OF_CODES = {"kind", "size", "groups", "commitment", "decay", "restart_after"}
+
+
+def _require_known(config: Mapping[str, Any], keys: set[str], section: str) -> None:
+    for key in config.keys() - keys:
+        if config[key] not in (None, False, "none"):
+            raise ValueError(f"{section}.{key} is unknown to this version of the package, which knows {', '.join(sorted(keys))}")
 
 
 def make_network(config: dict[str, Any], options: NetworkOptions) -> Network:
-    """The network of the section `model` of a configuration. Raises ValueError for a network or a key that is unknown here."""
-    for key in config.keys() - _KEYS:
-        if config[key] not in (None, False, "none"):
-            raise ValueError(f"model.{key} is unknown to this version of the package, which knows {', '.join(sorted(_KEYS))}")
+    """The network of the section `model` of a configuration, with its codebook. Raises ValueError for a network or a key that is unknown here."""
+    codes = config.get("codes") or {}
+    _require_known(config, _KEYS, "model")
+    _require_known(codes, _KEYS_OF_CODES, "model.codes")
     known(ACTIVATIONS, options.activation, "model.activation")
     known(ACTIVATIONS, options.output, "model.output")
-    return known(NETWORKS, config["name"], "model.name")(options)
+    quantized = known({"continuous": False, "vector_quantized": True}, codes.get("kind", "continuous"), "model.codes.kind")
+    network = known(NETWORKS, config["name"], "model.name")(replace(options, quantized=quantized))
+    if quantized:
+        network.latent_kind = "point"
+        network.codes = VectorQuantizer(codes["size"], codes["groups"], options.latent_dim, network.latent_values // options.latent_dim)
+    return network
