@@ -71,11 +71,16 @@ class WholeBatchRuns(RunFolder):
         self.assertNotEqual(self.losses("global"), self.losses("replica"))
 
     def test_a_killed_rank_and_a_restart_change_no_bit(self):
-        settings = [*SMALL, *self.REPLICAS, *ALL, "checkpoint.every_steps=5"]
-        process = self.start("train", "--config", "run.yaml", "run.name=killed", *settings, "train.steps=100000", np=4)
+        for name, objective in (("all", ALL), ("codes", CODES)):
+            with self.subTest(name):
+                self.kill_and_restart(f"killed_{name}", f"undisturbed_{name}", objective)
+
+    def kill_and_restart(self, killed, undisturbed, objective):
+        settings = [*SMALL, *self.REPLICAS, *objective, "checkpoint.every_steps=5"]
+        process = self.start("train", "--config", "run.yaml", f"run.name={killed}", *settings, "train.steps=100000", np=4)
         try:
             # Beyond a checkpoint, so that steps are repeated.
-            goal = self.run_path("killed") / "checkpoints/step_00000010/manifest.json"
+            goal = self.run_path(killed) / "checkpoints/step_00000010/manifest.json"
             self.wait_until(lambda: process.poll() is not None or goal.exists(), HANGS_S, "step 10")
             ranks = process.ranks()
             self.assertEqual(len(ranks), 4, "it ended by itself")
@@ -86,11 +91,11 @@ class WholeBatchRuns(RunFolder):
         finally:
             process.kill()
             process.communicate()
-        last = max(self.steps("killed")) + 3
-        self.reproduce("killed", [*ALL, "checkpoint.every_steps=5"], np=2, steps=last)
-        self.reproduce("undisturbed", ALL, np=1, steps=last)
-        self.assertEqual([record["step"] for record in self.log("killed") if "loss" in record], list(range(1, last + 1)))
-        self.assert_same_bits("killed", "undisturbed")
+        last = max(self.steps(killed)) + 3
+        self.reproduce(killed, [*objective, "checkpoint.every_steps=5"], np=2, steps=last)
+        self.reproduce(undisturbed, objective, np=1, steps=last)
+        self.assertEqual([record["step"] for record in self.log(killed) if "loss" in record], list(range(1, last + 1)))
+        self.assert_same_bits(killed, undisturbed)
 
     def test_a_run_begun_before_the_scope_was_a_key_goes_on_within_replicas(self):
         self.reproduce("old", [*OBJECTIVES["dip"], "objective.scope=replica"], np=2, steps=4)
