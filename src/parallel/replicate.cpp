@@ -8,12 +8,29 @@
 #include "parallel/tensor_buffer.hpp"
 
 namespace vae_dist::parallel {
+namespace {
+
+// Nothing is added up here, so tensors of types that no sum is defined for travel as bytes.
+comm::Buffer bits_of(const at::Tensor& dense) {
+  switch (dense.scalar_type()) {
+    case at::kBool:
+    case at::kChar:
+    case at::kShort:
+    case at::kInt:
+    case at::kHalf:
+      return {dense.data_ptr(), static_cast<std::int64_t>(dense.nbytes()), comm::DataType::uint8};
+    default:
+      return buffer_of(dense);
+  }
+}
+
+}  // namespace
 
 void broadcast_tensors(comm::CpuCommunicator& all_ranks, const std::vector<at::Tensor>& tensors) {
   const at::NoGradGuard no_grad;
   for (const at::Tensor& tensor : tensors) {
     const at::Tensor dense = tensor.detach().cpu().contiguous();
-    all_ranks.broadcast(buffer_of(dense), 0);
+    all_ranks.broadcast(bits_of(dense), 0);
     tensor.copy_(dense);
   }
 }
