@@ -30,22 +30,31 @@ distribution=$(. /etc/os-release && echo "$ID$VERSION_ID")
 name=vae_dist-$version-$distribution-$(dpkg --print-architecture)
 if [ $cpu = yes ]; then name+=-cpu; fi
 out=${out:-$name.tar.gz}
+umask 022
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'rm -rf "$scratch" "$out.part"' EXIT
 stage=$scratch/$name
 
 # Installed programs look for libraries beside themselves first (CMAKE_INSTALL_RPATH).
 cmake --install "$build" --prefix "$stage" --strip >/dev/null
 programs=("$stage/bin/vae_dist")
 if [ $cpu = yes ]; then rm -f "$stage/bin/vae_dist_cuda"; elif [ -x "$stage/bin/vae_dist_cuda" ]; then programs+=("$stage/bin/vae_dist_cuda"); fi
-if [ -d "$root/launcher/python" ]; then cp -r "$root/launcher/python" "$stage/share/vae_dist/python"; fi
+mkdir -p "$stage/share/vae_dist/python"
+tar -C "$root/launcher/python" --exclude=__pycache__ --exclude='*.egg-info' --exclude=build -cf - . | tar -C "$stage/share/vae_dist/python" -xf -
 cp "$root/launcher/package_install.sh" "$stage/install.sh"
+chmod -R u=rwX,go=rX "$stage"
 chmod 755 "$stage/install.sh"
 cp "$root/README.md" "$stage/share/vae_dist/"
 
 # Of each library: its package, or a copy. The wheels' libraries find each other by where they lie in the site, so they lie so here.
 packages=(openmpi-bin openmpi-common fonts-dejavu-core python3 ca-certificates)
 declare -A copied=()
+needed=$(ldd "${programs[@]}")
+if lost=$(grep 'not found' <<< "$needed"); then fail "the programs need libraries that are not there: $lost"; fi
+mpi=$(sed -n 's/.*libmpi.*\.so[.0-9]* => \(\/[^ ]*\) .*/\1/p' <<< "$needed" | head -n 1)
+if ! dpkg-query -S "$(realpath "$mpi")" >/dev/null 2>&1 && ! dpkg-query -S "/usr$(realpath "$mpi")" >/dev/null 2>&1 && ! dpkg-query -S "$mpi" >/dev/null 2>&1; then
+  fail "the build uses an MPI of your own, $mpi, which another machine would not have: build with the distribution's"
+fi
 while read -r library; do
   [ -n "$library" ] || continue
   real=$(realpath "$library")
@@ -63,7 +72,7 @@ while read -r library; do
     mkdir -p "$(dirname "$target")"
     cp -L "$library" "$target"
   fi
-done < <(ldd "${programs[@]}" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | sort -u)
+done < <(sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' <<< "$needed" | sort -u)
 if [ ${#programs[@]} -gt 1 ]; then
   # What LibTorch and CUDA's libraries load by name when they need it.
   for library in "$site"/torch/lib/libcaffe2_nvrtc.so "$site"/torch/lib/libtorch_cuda_linalg.so; do

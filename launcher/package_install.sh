@@ -13,6 +13,15 @@ if [ "$(id -u)" -eq 0 ]; then is_root=yes; fi
 if [ $is_root = yes ]; then folder=${1:-/opt/vae_dist} links=/usr/local/bin; else folder=${1:-$HOME/.local/share/vae_dist} links=$HOME/.local/bin; fi
 folder=$(realpath -m "$folder")
 
+# The folder is replaced as a whole, so it must hold nothing else: an installation of ours, or nothing.
+for kept in "$links" "$HOME" "$here"; do
+  case $(realpath -m "$kept")/ in "$folder"/*) fail "$folder holds $kept and would be replaced as a whole: name a folder of its own, e.g. $folder/vae_dist" ;; esac
+done
+if [ -e "$folder" ]; then
+  others=$(find "$folder" -mindepth 1 -maxdepth 1 ! -name bin ! -name lib ! -name share -printf '%f ' -quit)
+  if [ ! -f "$folder/share/vae_dist/distribution.txt" ] || [ -n "$others" ]; then fail "$folder exists and is no folder of vae_dist alone: name another folder"; fi
+fi
+
 made_for=$(cat "$here/share/vae_dist/distribution.txt")
 # shellcheck source=/dev/null
 this=$(. /etc/os-release && echo "$ID$VERSION_ID")
@@ -30,13 +39,21 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 fi
 
-[ ! -e "$folder" ] || [ -x "$folder/bin/vae_dist" ] || fail "$folder exists and is no vae_dist: name another folder"
+umask 022
+mkdir -p "$(dirname "$folder")" "$links"
 # The new one lies ready before the old one goes.
-rm -rf "$folder.new"
-mkdir -p "$folder.new" "$links"
-cp -a "$here/bin" "$here/lib" "$here/share" "$folder.new/"
-rm -rf "$folder"
-mv "$folder.new" "$folder"
+new=$(mktemp -d "$folder.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+cp -a "$here/bin" "$here/lib" "$here/share" "$new/"
+chmod -R u=rwX,go=rX "$new"
+if [ -e "$folder" ]; then
+  old=$(mktemp -d "$folder.XXXXXX")
+  mv -T "$folder" "$old"
+  mv -T "$new" "$folder"
+  rm -rf "$old"
+else
+  mv -T "$new" "$folder"
+fi
 for program in vae_dist vae_launch; do ln -sfn "$folder/bin/$program" "$links/$program"; done
 "$folder/bin/vae_dist" --version
 echo "vae_dist is in $folder, its programs in $links, configurations in $folder/share/vae_dist/configs"

@@ -69,7 +69,7 @@ class Package(unittest.TestCase):
 
         # A second installation replaces the first; a folder that is something else stays.
         said = self.inside("cd /root && tar -xzf vae_dist.tar.gz && cd vae_dist-*/ && ./install.sh && mkdir -p /root/mine && ! ./install.sh /root/mine")
-        self.assertIn("/root/mine exists and is no vae_dist", said)
+        self.assertIn("/root/mine exists and is no folder of vae_dist alone", said)
 
 
 if __name__ == "__main__":
