@@ -141,8 +141,7 @@ void measure_event_file(double step_seconds) {
   {
     metrics::StepLog log(folder / "metrics.jsonl", 0);
     std::optional<metrics::EventLog> events(std::in_place, folder / "tensorboard",
-                                            folder / "metrics.jsonl", 0,
-                                            metrics::ShownConfiguration());
+                                            metrics::EventHistory{.log = folder / "metrics.jsonl"});
     const auto seconds_each = [](const auto& write) {
       const base::Stopwatch watch;
       for (int step = 1; step <= kMany; ++step)
