@@ -7,7 +7,7 @@ import time
 import unittest
 
 from deadline import HANGS_S
-from runs import SMALL, RunFolder, end_process
+from runs import BINARY, SMALL, RunFolder, end_process
 
 
 class Runs(RunFolder):
@@ -104,6 +104,21 @@ class Runs(RunFolder):
         for name in ("lock", "types", "cut"):
             self.assertEqual((of[f"broken/{name}"]["state"], of[f"broken/{name}"]["unreadable"]), ("failed", None))
         self.assertNotIn("broken/loop", of)
+
+    def test_what_must_not_be_read_does_not_hide_the_others(self):
+        log = self.made("../guarded/log") / "metrics.jsonl"
+        log.write_text("")
+        closed = self.made("../guarded/closed")
+        self.made("../guarded/open")
+        for path in (closed, log):
+            self.addCleanup(path.chmod, 0o700)
+            path.chmod(0)
+        # Without these rights root is refused as others are.
+        as_others = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        done = subprocess.run([*as_others, BINARY, "runs", "guarded"], cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([line.split()[:2] for line in done.stdout.splitlines()[1:]], [["closed", "unreadable"], ["log", "unreadable"], ["open", "stopped"]])
+        self.assertEqual(done.stdout.count("Permission denied"), 2)
 
     def test_one_run_and_none(self):
         self.assertEqual([run["name"] for run in self.listed("runs/finished/")[0]], ["finished"])
