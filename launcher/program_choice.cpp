@@ -24,8 +24,8 @@ namespace fs = std::filesystem;
 constexpr char kCudaProgram[] = "vae_dist_cuda";
 
 // All other verbs compute, including train, the default verb.
-constexpr std::array<std::string_view, 6> kComputeNothing = {"completion", "config", "data",
-                                                             "monitor",    "report", "weights"};
+constexpr std::array<std::string_view, 7> kComputeNothing = {
+    "completion", "config", "data", "monitor", "report", "runs", "weights"};
 
 bool asks_for_help(const std::string& argument) {
   return argument == "--help" || argument == "-h" || argument == "--version";

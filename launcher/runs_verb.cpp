@@ -41,7 +41,9 @@ void print(const std::vector<ListedRun>& runs) {
          run.best ? base::text(run.measure->name, " ", base::digits(*run.best)) : "-",
          run.samples_per_second ? std::to_string(std::llround(*run.samples_per_second)) : "-",
          run.age ? age_text(*run.age) : "-",
-         run.configuration.empty() ? "(its config.yaml cannot be read)" : differs});
+         !run.unreadable.empty()     ? base::text("(", run.unreadable, ")")
+         : run.configuration.empty() ? "(its config.yaml cannot be read)"
+                                     : differs});
   }
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows)
@@ -71,6 +73,8 @@ nlohmann::ordered_json json_of(const std::vector<ListedRun>& runs) {
       best = {{"measure", run.measure->name}, {"value", *run.best}, {"step", run.best_step}};
     out.push_back({{"name", run.name},
                    {"state", run.state},
+                   {"unreadable", run.unreadable.empty() ? nlohmann::ordered_json()
+                                                         : nlohmann::ordered_json(run.unreadable)},
                    {"step", run.step},
                    {"steps_planned", maybe(run.steps_planned)},
                    {"best", best},
@@ -83,8 +87,12 @@ nlohmann::ordered_json json_of(const std::vector<ListedRun>& runs) {
 
 void tell_runs(const RunsOptions& options) {
   std::vector<ListedRun> runs = train::list_runs(options.folder);
-  train::sort_runs(runs, options.sort);
-  print(runs);
+  if (runs.empty()) {
+    std::cout << "no runs below " << options.folder.string() << "\n";
+  } else {
+    train::sort_runs(runs, options.sort);
+    print(runs);
+  }
   if (!options.json.empty())
     base::replace_file(options.json, base::json_text(json_of(runs), 2) + "\n");
 }
@@ -95,9 +103,11 @@ void add_runs_verb(CLI::App& app, VerbContext& context) {
   auto options = std::make_shared<RunsOptions>();
   CLI::App* verb = app.add_subcommand(
       "runs",
-      "List all runs below a folder: state (running, finished, stopped, failed), step, best "
+      "List all runs below a folder: state (running, finished, stopped, failed, unreadable), step, "
+      "best "
       "validation, speed, time since the last record, and what differs in their configurations");
-  verb->add_option("folder", options->folder, "Folder that holds the runs")->capture_default_str();
+  verb->add_option("folder", options->folder, "Folder that holds the runs, or a run")
+      ->capture_default_str();
   verb->add_option("--sort", options->sort,
                    "name, state, step, best, samples_per_second, age, or a key of the "
                    "configuration: the best, fastest and newest first")

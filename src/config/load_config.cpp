@@ -59,7 +59,7 @@ class Loader {
   Loader(const Loader&) = delete;  // default_keys_ points into defaults_
   Loader& operator=(const Loader&) = delete;
 
-  void read_file(const std::string& yaml) { read_one_of_files(yaml, file_); }
+  void read_file(const std::string& yaml) { read_one_of_files(yaml, {file_, file_}); }
 
   /// Returns the paths of all files that were read, in the order in which their reading began.
   const std::vector<std::string>& files() const { return files_; }
@@ -126,9 +126,16 @@ class Loader {
     return std::nullopt;
   }
 
-  void read_one_of_files(const std::string& yaml, const std::string& name) {
-    files_.push_back(name);
-    open_.push_back(name);
+  // A file that is read. Where a folder is a link, folder/../name is not what stands beside the
+  // link; so the path is opened as it is written, and only messages show it shortened.
+  struct ReadFile {
+    std::string path, shown;
+  };
+
+  void read_one_of_files(const std::string& yaml, const ReadFile& file) {
+    const std::string& name = file.shown;
+    files_.push_back(file.path);
+    open_.push_back(file);
     std::vector<YAML::Node> documents;
     try {
       documents = YAML::LoadAll(yaml);
@@ -179,16 +186,18 @@ class Loader {
     if (includes_ == Includes::refused)
       throw base::BadInput(where +
                            ": include works only in files; what a run keeps names no other file");
-    const std::filesystem::path here = std::filesystem::path(open_.back()).parent_path();
-    const std::string path = (here / with_home(name)).lexically_normal().string();
+    const std::filesystem::path here = std::filesystem::path(open_.back().path).parent_path();
+    const std::filesystem::path whole = here / with_home(name);
+    const std::string path = whole.string(), shown = whole.lexically_normal().string();
     std::error_code error;
-    const auto again = std::find_if(open_.begin(), open_.end(), [&](const std::string& open) {
-      return std::filesystem::equivalent(open, path, error);
+    const auto again = std::find_if(open_.begin(), open_.end(), [&](const ReadFile& open) {
+      return std::filesystem::equivalent(open.path, path, error);
     });
     if (again != open_.end()) {
-      const std::vector<std::string> chain(again, open_.end());
+      std::vector<std::string> chain;
+      for (auto each = again; each != open_.end(); ++each) chain.push_back(each->shown);
       throw base::BadInput(base::text(where, ": files include each other in a circle: ",
-                                      joined(chain, " -> "), " -> ", *again));
+                                      joined(chain, " -> "), " -> ", again->shown));
     }
     // Files that include two others each could otherwise be read 2^n times.
     constexpr std::size_t kMostFiles = 1000;
@@ -197,19 +206,20 @@ class Loader {
     const std::string advice = "; a name is relative to the folder of the file that includes it";
     if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
       throw base::BadInput(
-          base::text(where, ": include names ", path, ", which is not a regular file", advice));
+          base::text(where, ": include names ", shown, ", which is not a regular file", advice));
     std::string yaml;
     try {
       yaml = read_text(path);
     } catch (const base::BadInput& unreadable) {
       throw base::BadInput(
-          base::text(where, ": include names ", path, ", which ", unreadable.what(), advice));
+          base::text(where, ": include names ", shown, ", which ", unreadable.what(), advice));
     }
-    read_one_of_files(yaml, path);
+    read_one_of_files(yaml, {path, shown});
   }
 
   std::string place_of(const YAML::Node& node) const {
-    return override_.empty() ? base::text(open_.back(), ":", node.Mark().line + 1) : override_;
+    return override_.empty() ? base::text(open_.back().shown, ":", node.Mark().line + 1)
+                             : override_;
   }
 
   void read_map(const YAML::Node& map, const std::string& prefix) {
@@ -371,7 +381,7 @@ class Loader {
   const std::string file_;
   const Includes includes_;
   std::vector<std::string> files_;  // all that were read
-  std::vector<std::string> open_;   // the file being read, after those that include it
+  std::vector<ReadFile> open_;      // the file being read, after those that include it
   std::string override_;            // the override being read; empty while reading a file
   int merging_ = 0;  // depth of merged maps; in them, keys read before take precedence
   Config defaults_;

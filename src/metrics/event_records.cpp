@@ -76,4 +76,31 @@ std::vector<std::string_view> records_in(std::string_view file) {
   return out;
 }
 
+RecordReader::RecordReader(const std::filesystem::path& path)
+    : file_(path, std::ios::binary | std::ios::ate) {
+  if (file_) left_ = static_cast<std::uint64_t>(file_.tellg());
+  file_.seekg(0);
+}
+
+bool RecordReader::next(std::string& data) {
+  std::string length;
+  const std::uint64_t before = left_;
+  if (take_checked(kLengthBytes, length) &&
+      take_checked(little_endian<std::uint64_t>(length), data))
+    return true;
+  left_ = before;
+  return false;
+}
+
+bool RecordReader::take_checked(std::uint64_t size, std::string& taken) {
+  if (left_ < kChecksumBytes || left_ - kChecksumBytes < size) return false;
+  taken.resize(size);
+  std::string checksum(kChecksumBytes, '\0');
+  if (!file_.read(taken.data(), static_cast<std::streamsize>(size)) ||
+      !file_.read(checksum.data(), static_cast<std::streamsize>(kChecksumBytes)))
+    return false;
+  left_ -= size + kChecksumBytes;
+  return little_endian<std::uint32_t>(checksum) == masked_crc32c(taken);
+}
+
 }  // namespace vae_dist::metrics

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,5 +28,25 @@ void append_record(std::string& file, std::string_view data);
 /// Returns the data of the records at the start of `file`, up to the first that is incomplete or
 /// damaged, as after a kill or a full disk. The views point into `file`.
 std::vector<std::string_view> records_in(std::string_view file);
+
+/// Reads the records of a file one after another, so that only one of them is in memory.
+class RecordReader {
+ public:
+  /// A file that cannot be opened has no records.
+  explicit RecordReader(const std::filesystem::path& path);
+
+  /// Reads the data of the next record. Returns false after the last one, and before one that is
+  /// incomplete or damaged.
+  bool next(std::string& data);
+
+  /// Returns whether the file ends with the last record that was read.
+  bool is_at_end() const { return left_ == 0; }
+
+ private:
+  bool take_checked(std::uint64_t size, std::string& taken);
+
+  std::ifstream file_;
+  std::uint64_t left_ = 0;  // bytes of the file after the last record
+};
 
 }  // namespace vae_dist::metrics

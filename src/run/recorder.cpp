@@ -137,9 +137,11 @@ Recorder::Recorder(const RecordedRun& run, const comm::MpiWorld& world,
                                             run.start.awaits_evaluation != 0, run.last_steps);
   if (run.config.log.tensorboard.value_or(true))
     events_ = std::make_unique<metrics::EventLog>(
-        directory.tensorboard(), directory.metrics(), run.start.step,
-        metrics::ShownConfiguration{config::kept_config_yaml(run.config),
-                                    config::values_in_effect(run.config)});
+        directory.tensorboard(), metrics::EventHistory{directory.metrics(),
+                                                       directory.pictures(),
+                                                       run.start.step,
+                                                       {config::kept_config_yaml(run.config),
+                                                        config::values_in_effect(run.config)}});
   if (targets.empty()) return;
   discovery_ = std::make_unique<metrics::ServiceDiscoveryFile>(discovery_file(run.config),
                                                                run.config.run.name, targets);

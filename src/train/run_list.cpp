@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <tuple>
 
 #include "base/digits.hpp"
@@ -61,13 +62,23 @@ std::optional<checkpoint::TrainingState> state_in(const std::filesystem::path& c
   }
 }
 
+// Returns nothing for a lock whose content was lost in a crash, or that was removed meanwhile.
+std::optional<run::ProcessIdentity> holder_in(const std::filesystem::path& lock) {
+  try {
+    const nlohmann::json holder = json_in(lock);
+    return run::ProcessIdentity{holder.at("host"), holder.at("processes"), holder.at("pid"),
+                                holder.at("process_start")};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  } catch (const base::BadInput&) {
+    return std::nullopt;
+  }
+}
+
 // Whether the process that holds the lock still trains, as far as can be seen from here.
 bool holds(const std::filesystem::path& lock) {
-  const nlohmann::json holder = json_in(lock);
-  const run::ProcessIdentity process{holder.value("host", ""), holder.value("processes", ""),
-                                     holder.value("pid", std::int64_t{0}),
-                                     holder.value("process_start", std::int64_t{0})};
-  if (run::sees(run::own_process(), process)) return !run::has_ended(process);
+  const std::optional<run::ProcessIdentity> holder = holder_in(lock);
+  if (holder && run::sees(run::own_process(), *holder)) return !run::has_ended(*holder);
   const double silence = static_cast<double>(std::time(nullptr)) - modified(lock).value_or(0);
   return silence < (run::RunLock::kMissedHeartbeats * run::RunLock::kHeartbeat).count();
 }
@@ -84,8 +95,9 @@ std::string state_of(const std::filesystem::path& directory, const ListedRun& ru
                      const std::optional<config::Config>& config,
                      const std::optional<checkpoint::TrainingState>& state) {
   const std::filesystem::path lock = directory / "lock.json";
-  // A run that is killed leaves its lock behind.
-  if (std::filesystem::exists(lock)) return holds(lock) ? "running" : "failed";
+  if (std::filesystem::exists(lock) && holds(lock)) return "running";
+  // A run that is killed leaves its lock behind; one that ends while it is looked at does not.
+  if (std::filesystem::exists(lock)) return "failed";
   if (state &&
       ((run.steps_planned && state->step >= *run.steps_planned && state->awaits_evaluation == 0) ||
        (config && stops_early(config->train.early_stop, *state))))
@@ -125,9 +137,7 @@ std::optional<double> median_of_last(const report::Curves& curves, const std::st
   return *middle;
 }
 
-ListedRun listed_run(const std::filesystem::path& directory, const std::filesystem::path& folder) {
-  ListedRun run;
-  run.name = directory.lexically_relative(folder).string();
+void read_run(const std::filesystem::path& directory, ListedRun& run) {
   const std::filesystem::path log = directory / "metrics.jsonl";
   report::RunRecord record;
   if (std::filesystem::exists(log)) report::RunLogReader(log).read_into(record);
@@ -152,12 +162,60 @@ ListedRun listed_run(const std::filesystem::path& directory, const std::filesyst
   run.samples_per_second = median_of_last(record.curves, "samples_per_second");
   if (const auto written = modified(std::filesystem::exists(log) ? log : directory))
     run.age = std::max(0.0, static_cast<double>(std::time(nullptr)) - *written);
+}
+
+ListedRun unreadable_run(const std::string& name, const std::string& reason) {
+  ListedRun run;
+  run.name = name;
+  run.state = "unreadable";
+  run.unreadable = reason;
   return run;
 }
 
-bool is_run(const std::filesystem::path& directory) {
-  return std::filesystem::exists(directory / "config.yaml") &&
-         std::filesystem::is_directory(directory / "checkpoints");
+ListedRun listed_run(const std::filesystem::path& directory, const std::string& name) {
+  try {
+    ListedRun run;
+    run.name = name;
+    read_run(directory, run);
+    return run;
+  } catch (const std::exception& error) {
+    return unreadable_run(name, error.what());
+  }
+}
+
+// Returns the type of what a path leads to; `error` is left empty if nothing is there.
+std::filesystem::file_type type_at(const std::filesystem::path& path, std::error_code& error) {
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::status_known(status)) error.clear();
+  return status.type();
+}
+
+bool is_run(const std::filesystem::path& directory, std::error_code& error) {
+  using Type = std::filesystem::file_type;
+  const Type configuration = type_at(directory / "config.yaml", error);
+  if (error || configuration == Type::not_found) return false;
+  return type_at(directory / "checkpoints", error) == Type::directory;
+}
+
+// Adds the runs in `folder`, which is called `name`, and below it.
+void add_runs(const std::filesystem::path& folder, const std::string& name,
+              std::vector<ListedRun>& out) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code of_entry;
+    if (!at->is_directory(of_entry)) continue;
+    const std::string file = at->path().filename().string();
+    const std::string its_name = name.empty() ? file : base::text(name, "/", file);
+    if (is_run(at->path(), of_entry))
+      out.push_back(listed_run(at->path(), its_name));
+    else if (of_entry)
+      out.push_back(unreadable_run(its_name, of_entry.message()));
+    else if (!at->is_symlink(of_entry))
+      add_runs(at->path(), its_name, out);
+  }
+  if (error && error != std::errc::no_such_file_or_directory)  // it may vanish meanwhile
+    out.push_back(unreadable_run(name.empty() ? folder.string() : name, error.message()));
 }
 
 // The keys whose values are not the same in all runs. The name is told anyway.
@@ -206,13 +264,12 @@ std::vector<ListedRun> list_runs(const std::filesystem::path& folder) {
     throw base::BadInput(base::text("there is no folder ", folder.string(),
                                     "; give the one that holds the runs (run.directory)"));
   std::vector<ListedRun> out;
-  using Walk = std::filesystem::recursive_directory_iterator;
-  for (auto at = Walk(folder, std::filesystem::directory_options::skip_permission_denied);
-       at != Walk(); ++at) {
-    if (!at->is_directory() || !is_run(at->path())) continue;
-    at.disable_recursion_pending();  // its own folders hold no runs
-    out.push_back(listed_run(at->path(), folder));
-  }
+  std::error_code error;
+  if (is_run(folder, error))
+    out.push_back(
+        listed_run(folder, std::filesystem::weakly_canonical(folder).filename().string()));
+  else
+    add_runs(folder, "", out);
   find_differences(out);
   return out;
 }

@@ -15,7 +15,9 @@ namespace vae_dist::train {
 
 struct ListedRun {
   std::string name;   ///< its path below the folder
-  std::string state;  ///< "running", "finished", "stopped", or "failed" (also if it was killed)
+  std::string state;  ///< "running", "finished", "stopped", "failed" (also if it was killed), or
+                      ///< "unreadable"; then nothing else is known but the reason
+  std::string unreadable;  ///< why it is
   std::int64_t step = 0;
   std::optional<std::int64_t> steps_planned;  ///< empty: an older run whose epochs count
   std::optional<evaluate::Measure> measure;   ///< by which its evaluations are compared
@@ -30,7 +32,8 @@ struct ListedRun {
       differs;  ///< those of `configuration` that not all listed runs have
 };
 
-/// Returns all runs in the folder and the folders below it, in no order. Throws BadInput if there
+/// Returns all runs in the folder and the folders below it, in no order, or the run whose directory
+/// the folder is. A run or a folder that cannot be read is listed as such. Throws BadInput if there
 /// is no such folder.
 std::vector<ListedRun> list_runs(const std::filesystem::path& folder);
 

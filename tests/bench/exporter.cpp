@@ -140,9 +140,9 @@ void measure_event_file(double step_seconds) {
   std::filesystem::create_directories(folder);
   {
     metrics::StepLog log(folder / "metrics.jsonl", 0);
-    std::optional<metrics::EventLog> events(std::in_place, folder / "tensorboard",
-                                            folder / "metrics.jsonl", 0,
-                                            metrics::ShownConfiguration());
+    std::optional<metrics::EventLog> events(
+        std::in_place, folder / "tensorboard",
+        metrics::EventHistory{folder / "metrics.jsonl", {}, 0, {}});
     const auto seconds_each = [](const auto& write) {
       const base::Stopwatch watch;
       for (int step = 1; step <= kMany; ++step)

@@ -76,6 +76,20 @@ TEST_F(Include, NamesAreRelativeToTheFileThatSaysThem) {
   EXPECT_THAT(config.data.train.file, ElementsAre("a.h5")) << "data stay where they were";
 }
 
+TEST_F(Include, AFolderMayBeALink) {
+  // What ".." means is up to the folder that the link leads to, as for every other program.
+  write("shared/recipes/recipe.yaml", "include: ../common.yaml\n");
+  write("shared/common.yaml", "train: {steps: 7}\n");
+  write("common.yaml", "train: {steps: 8}\n");
+  std::filesystem::create_directory_symlink(path("shared/recipes"), path("recipes"));
+  write("mine.yaml", std::string(kRequired) + "include: recipes/recipe.yaml\n");
+  EXPECT_EQ(load("mine.yaml").train.steps, 7);
+  write("shared/common.yaml", "include: recipes/../recipes/recipe.yaml\n");
+  EXPECT_EQ(complaint_about("mine.yaml"),
+            "common.yaml:1: files include each other in a circle: recipes/recipe.yaml -> "
+            "common.yaml -> recipes/recipe.yaml");
+}
+
 TEST_F(Include, OneFileMayBeIncludedByTwo) {
   write("base.yaml", kRequired);
   write("left.yaml", "include: base.yaml\ntrain: {epochs: 5}\n");

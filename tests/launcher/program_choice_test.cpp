@@ -24,7 +24,7 @@ TEST(ProgramChoice, IsTheOneWithCudaForVerbsThatCompute) {
 TEST(ProgramChoice, IsTheOneForTheCpuForVerbsThatComputeNothing) {
   for (const Words& arguments :
        {Words{}, Words{"config"}, Words{"config", "a.yaml"}, Words{"completion", "bash"},
-        Words{"data", "info", "a.h5"}, Words{"monitor"}, Words{"report", "runs/a"},
+        Words{"data", "info", "a.h5"}, Words{"monitor"}, Words{"report", "runs/a"}, Words{"runs"},
         Words{"weights", "export"}, Words{"--help"}, Words{"--version"}, Words{"train", "--help"},
         Words{"bench", "-h"}})
     EXPECT_EQ(choose(arguments), ProgramChoice::cpu)

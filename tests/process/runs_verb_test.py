@@ -7,7 +7,7 @@ import time
 import unittest
 
 from deadline import HANGS_S
-from runs import SMALL, RunFolder, end_process
+from runs import BINARY, SMALL, RunFolder, end_process
 
 
 class Runs(RunFolder):
@@ -68,16 +68,62 @@ class Runs(RunFolder):
         self.assertEqual(self.of("diverged")["state"], "failed")
 
     def test_a_run_on_another_host_is_running_as_long_as_its_heart_beats(self):
-        folder = self.run_path("elsewhere")
-        (folder / "checkpoints").mkdir(parents=True)
-        (folder / "config.yaml").write_text("written by another version\n")
-        lock = folder / "lock.json"
+        lock = self.made("elsewhere") / "lock.json"
         lock.write_text(json.dumps({"host": "another", "processes": "pid:[1]", "pid": 1, "process_start": 1, "job": "", "restart": 0, "started": ""}))
+        os.utime(lock, (time.time() + 3600, time.time() + 3600))  # so that the next line may take its time
         self.assertEqual(self.of("elsewhere")["state"], "running")
         os.utime(lock, (time.time() - 100, time.time() - 100))
         run = self.of("elsewhere")
         self.assertEqual((run["state"], run["differs"], run["best"]), ("failed", {}, None))
         self.assertIn("cannot be read", self.program("runs", check=True).stdout)
+
+    def made(self, name):
+        """A folder that looks like a run."""
+        folder = self.run_path(name)
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "config.yaml").write_text("written by another version\n")
+        return folder
+
+    def test_what_cannot_be_read_does_not_hide_the_others(self):
+        (self.made("broken/log") / "metrics.jsonl").symlink_to("metrics.jsonl")
+        configuration = self.made("broken/configuration") / "config.yaml"
+        configuration.unlink()
+        configuration.symlink_to("config.yaml")
+        (self.run_path("broken") / "loop").symlink_to("loop")
+        for name, lock in (("lock", "[]"), ("types", json.dumps({"host": 1, "processes": [], "pid": "one", "process_start": None})), ("cut", '{"host": "a')):
+            file = self.made(f"broken/{name}") / "lock.json"
+            file.write_text(lock)
+            os.utime(file, (time.time() - 100, time.time() - 100))
+        runs, said = self.listed()
+        of = {run["name"]: run for run in runs}
+        self.assertEqual(of["finished"]["state"], "finished")
+        for name in ("broken/log", "broken/configuration"):
+            self.assertEqual(of[name]["state"], "unreadable")
+            self.assertIn("Too many levels of symbolic links", of[name]["unreadable"])
+            self.assertRegex(said, rf"(?m)^{name} +unreadable .*Too many levels of symbolic links")
+        for name in ("lock", "types", "cut"):
+            self.assertEqual((of[f"broken/{name}"]["state"], of[f"broken/{name}"]["unreadable"]), ("failed", None))
+        self.assertNotIn("broken/loop", of)
+
+    def test_what_must_not_be_read_does_not_hide_the_others(self):
+        log = self.made("../guarded/log") / "metrics.jsonl"
+        log.write_text("")
+        closed = self.made("../guarded/closed")
+        self.made("../guarded/open")
+        for path in (closed, log):
+            self.addCleanup(path.chmod, 0o700)
+            path.chmod(0)
+        # Without these rights root is refused as others are.
+        as_others = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        done = subprocess.run([*as_others, BINARY, "runs", "guarded"], cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([line.split()[:2] for line in done.stdout.splitlines()[1:]], [["closed", "unreadable"], ["log", "unreadable"], ["open", "stopped"]])
+        self.assertEqual(done.stdout.count("Permission denied"), 2)
+
+    def test_one_run_and_none(self):
+        self.assertEqual([run["name"] for run in self.listed("runs/finished/")[0]], ["finished"])
+        (self.folder / "empty").mkdir()
+        self.assertEqual(self.listed("empty", "--sort", "train.steps"), ([], "no runs below empty\n"))
 
     def test_what_differs(self):
         runs, said = self.listed("runs")
