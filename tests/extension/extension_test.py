@@ -103,7 +103,7 @@ class Extension(RunFolder):
                       self.refused("model.name=autoencoder", "run.name=kept", "train.steps=4"))
 
     def test_what_nobody_registered_cannot_be_written(self):
-        self.assertIn("choose one of autoencoder | decoder_only | linear_vae | mlp_vae | resnet_vae | vanilla_vae", self.refused("model.name=linear_vea"))
+        self.assertIn("choose one of autoencoder | decoder_only | linear_vae | mlp_vae | resnet_vae | script | vanilla_vae", self.refused("model.name=linear_vea"))
         self.assertIn("code_l2 | code_spread", self.refused("objective.regularisers=[{name: code_spraed}]"))
         self.assertIn("its keys are name, weight, schedule, steps, radius", self.refused("objective.regularisers=[{name: code_spread, raduis: 2}]"))
         self.assertIn("above 0", self.refused("objective.regularisers=[{name: code_spread, radius: 0}]"))

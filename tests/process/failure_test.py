@@ -133,7 +133,10 @@ class RunDirectory(RunFolder):
 
     def test_it_holds_what_the_readme_says_and_nothing_else(self):
         files = {str(path.relative_to(self.run_path("run"))) for path in self.run_path("run").rglob("*") if path.is_file()}
-        checkpoint = {"manifest.json", "weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml"}
+        events = {file for file in files if file.startswith("tensorboard/")}
+        self.assertEqual(len(events), 1, events)
+        files -= events
+        checkpoint = {"manifest.json", "weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml", "config.json"}
         # Two epochs of 12 steps, and the end. Two checkpoints are kept.
         expected = {"config.yaml", "metrics.jsonl", "terms.json", "report.html", "environment.json", "checkpoint_time.json"}
         expected |= {f"checkpoints/step_{step:08d}/{file}" for step in (20, 26) for file in checkpoint}
