@@ -94,6 +94,8 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
         "objective: {beta: {schedule: cyclical, from: 0.1, to: 2, period_steps: 9, ratio: 0.25}}\n",
         "objective: {capacity: {gamma: 10, max_nats: 25, steps: 1000}}\n",
         "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n",
+        "model: {name: script, encoder: a.pt, decoder: b.pt, encoder_gives: point, initialise: "
+        "keyed, summed_buffers: [seen]}\n",
         "model.codes: {kind: vector_quantized, size: 64, groups: 4, commitment: 1, decay: 0.9, "
         "restart_after: null}\n",
         "data.order: sections\ndata.sections: fixed\n",
