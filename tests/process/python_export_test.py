@@ -1,10 +1,12 @@
 """Exported models compute what the program's own `embed`, `reconstruct` and `sample` compute: ONNX files in onnxruntime, TorchScript files in PyTorch."""
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
 import unittest
+from dataclasses import replace
 
 import onnxruntime
 import torch
@@ -31,13 +33,17 @@ class Exported(Package):
         return dict(zip([each.name for each in session.get_outputs()], map(torch.from_numpy, session.run(None, given))))
 
     def export(self, name):
-        trained = vae_dist.load(self.run_path(name))
+        self.export_model(vae_dist.load(self.run_path(name)))
+
+    def export_model(self, trained):
         export_onnx(trained, None if trained.latent_kind == "none" else self.folder / "encoder.onnx", self.folder / "decoder.onnx")
         export_script(trained, self.folder / "model.pt")
 
     def assert_files_agree(self, name, conditional=False):
         """Both kinds of files against the verbs' files, with another number of samples than they were made from."""
         script = torch.jit.load(self.folder / "model.pt")
+        for method in ("encode", "decode", "reconstruct"):
+            self.assertNotRegex(str(getattr(script, method).inlined_graph), r'"(cpu|cuda)', "a file that stays on one device")
         found = self.verb("reconstruct", name, "--rows", f"0:{ROWS}")
         originals, made = self.samples(found, "originals"), self.samples(found, "reconstructions")
         codes = self.verb("embed", name)
@@ -59,6 +65,12 @@ class Exported(Package):
             theirs = made[key.removesuffix("_mean")] if isinstance(made, dict) else made
             self.assert_close(values, theirs, f"{key} in ONNX")
             self.assert_close(scripted["made"][index], theirs, f"{key} in TorchScript")
+        script.double()
+        double = script.reconstruct(*(each.double() if each.is_floating_point() else each for each in in_order))
+        for values, single in zip(double, scripted["made"]):
+            self.assertEqual(values.dtype, torch.float64)
+            self.assert_close(values, single, "double precision")
+            self.assertFalse(values.float().double().equal(values), "digits of double precision")
         return encoder
 
     def test_from_the_command_line(self):
@@ -126,6 +138,46 @@ class Exported(Package):
         z = torch.zeros(3, model.latent_values)
         self.assert_close(self.run_onnx(self.session("decoder.onnx"), {"z": z})["x_mean"], drawn, "decoded in ONNX")
         self.assert_close(torch.jit.load(self.folder / "model.pt").decode(z)[0], drawn, "decoded in TorchScript")
+
+    def varied(self, name, **changes):
+        """A model of a run whose state says something else."""
+        given = vae_dist.read_checkpoint(self.run_path(name))
+        return vae_dist.TrainedModel(replace(given, state={**given.state, **{key: json.dumps(value) for key, value in changes.items()}}))
+
+    def test_tensors_with_one_name_and_conditions_by_every_transform(self):
+        self.trained("named", self.source("vector", "NV", condition=TOLD), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize")
+        # As if it had been told other datasets, of as many numbers.
+        numbers = {"kind": "numbers", "shift": [0.5], "factor": [2.0]}
+        model = self.varied("named", conditions=[{**numbers, "dataset": "x", "transform": "asinh"}, {**numbers, "dataset": "truth/z", "transform": "log1p"},
+                                                 {**numbers, "dataset": "x_mean", "transform": "sqrt"}, {**numbers, "dataset": "truth/z", "transform": "log"}])
+        self.export_model(model)
+        names = ["x_2", "truth_z", "x_mean_2", "truth_z_2"]
+        x, told = torch.randn(5, 5), torch.rand(5, 4) + 0.5
+        inputs = {"x": x, **{name: told[:, place, None] for place, name in enumerate(names)}}
+        encoder, decoder = self.session("encoder.onnx"), self.session("decoder.onnx")
+        self.assertEqual([[each.name for each in session.get_inputs()] for session in (encoder, decoder)], [["x", *names], ["z", *names]])
+        self.assertEqual([encoder.get_modelmeta().custom_metadata_map[f"dataset.{name}"] for name in ["x", *names]], ["vector", "x", "truth/z", "x_mean", "truth/z"])
+        rows = torch.cat([entry.told(told[:, place]) for place, entry in enumerate(model.conditions.entries)], 1)
+        posterior = model.encode(x, rows)
+        encoded = self.run_onnx(encoder, inputs)
+        self.assert_close(encoded["mu"], posterior.mu, "mu")
+        self.assert_close(self.run_onnx(decoder, {**inputs, "z": encoded["mu"]})["x_mean"], model.decode(posterior.mu, rows), "decoded")
+
+    def test_small_values_keep_their_digits(self):
+        self.trained("small", self.source("vector", "NV"), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize", "data.transform=[asinh, log1p, none, none, none]")
+        # As if the first two values were of scale 1e-6.
+        read = json.loads(vae_dist.read_checkpoint(self.run_path("small")).state["normalisation"])
+        model = self.varied("small", normalisation={**read, "shift": [0] * 5, "factor": [1e6, 1e6, 1, 1, 1]})
+        self.export_model(model)
+        x = torch.randn(6, 5) * torch.tensor([1e-6, 1e-6, 1, 1, 1])
+        mu, script = model.encode(x).mu, torch.jit.load(self.folder / "model.pt")
+        encoded = self.run_onnx(self.session("encoder.onnx"), {"x": x})
+        self.assert_close(encoded["mu"], mu, "mu")
+        self.assert_close(script.encode(x)[0], mu, "mu in TorchScript")
+        theirs = model.decode(mu)
+        for made in (self.run_onnx(self.session("decoder.onnx"), {"z": mu})["x_mean"], script.decode(mu)[0]):
+            for column in range(5):
+                self.assert_close(made[:, column], theirs[:, column], f"value {column}")
 
 
 if __name__ == "__main__":

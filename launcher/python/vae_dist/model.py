@@ -15,7 +15,7 @@ from vae_dist.codes import VectorQuantizer
 from vae_dist.conditions import Conditions
 from vae_dist.likelihoods import Decoded, Likelihood, LikelihoodOptions, make_likelihood
 from vae_dist.networks import NetworkOptions, make_network
-from vae_dist.normalisation import Normalisation, by_channel
+from vae_dist.normalisation import Normalisation, Transform, by_channel
 from vae_dist.script_network import with_kept_files
 
 Array = Tensor | np.ndarray[Any, Any]
@@ -72,7 +72,9 @@ class TrainedModel(nn.Module):
         self.conditions = Conditions(self.state.get("conditions", ""))
         text = self.state.get("normalisation", "")
         self.normalisation = Normalisation.parse(text, len(self.space)) if text else None
-        self._encoder_transform: list[str] = _listed(data.get("encoder_transform"))
+        self.transforms: Mapping[str, Transform] | None = None
+        """Of the values that the encoder reads, by name; None: TRANSFORMS."""
+        self.encoder_transform: list[str] = _listed(data.get("encoder_transform"))
         self._masks_missing = data.get("missing", "error") == "mask"
         low, high = data.get("range", (0, 1))  # of normalised values it has no effect and is not kept
         likelihood = make_likelihood(LikelihoodOptions(config["objective"], low, high, channels, math.prod(self.shape)))
@@ -143,7 +145,7 @@ class TrainedModel(nn.Module):
         if stored.shape[1:] != self.shape:
             raise ValueError(f"samples are [N, {', '.join(map(str, self.shape))}], not {list(stored.shape)}")
         x = self.normalisation.apply_to(stored) if self.normalisation else stored
-        seen = by_channel(self._encoder_transform, x, lambda f, values: f.apply(values)) if self._encoder_transform else x
+        seen = by_channel(self.encoder_transform, x, lambda f, values: f.apply(values), self.transforms) if self.encoder_transform else x
         if not self._masks_missing:
             return Batch(x, seen, None, condition)
         missing = x.isnan()
@@ -290,8 +292,8 @@ class TrainedModel(nn.Module):
         for key in ("normalisation", "conditions"):
             if self.state.get(key):
                 metadata[key] = self.state[key]
-        if self._encoder_transform:
-            metadata["encoder_transform"] = json.dumps(self._encoder_transform)
+        if self.encoder_transform:
+            metadata["encoder_transform"] = json.dumps(self.encoder_transform)
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}, path, metadata)
 
 

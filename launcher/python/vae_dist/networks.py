@@ -103,7 +103,7 @@ def _require_space(options: NetworkOptions) -> None:
 
 
 def _told(rows: Tensor, condition: Tensor | None) -> Tensor:
-    return rows if condition is None else torch.cat([rows, condition.to(rows.dtype)], 1)
+    return rows if condition is None else torch.cat([rows, condition.type_as(rows)], 1)
 
 
 class _ConditionedEncoder(Network):
@@ -121,7 +121,7 @@ class _ConditionedEncoder(Network):
     def _joined(self, seen: Tensor, condition: Tensor | None) -> Tensor:
         if condition is None:
             return seen
-        channel = self.embed_class(condition.to(seen.dtype)).view(-1, 1, *self._space)
+        channel = self.embed_class(condition.type_as(seen)).view(-1, 1, *self._space)
         return torch.cat([self.embed_data(seen), channel], 1)
 
 
@@ -368,7 +368,7 @@ class ResnetVae(_ConditionedEncoder):
         if self._latent_shape:
             code = z.view(-1, *self._latent_shape)
             if condition is not None:
-                everywhere = condition.to(code.dtype).view(-1, condition.shape[1], *[1] * (code.dim() - 2)).expand(-1, -1, *code.shape[2:])
+                everywhere = condition.type_as(code).view(-1, condition.shape[1], *[1] * (code.dim() - 2)).expand(-1, -1, *code.shape[2:])
                 code = torch.cat([code, everywhere], 1)
             code = self.latent_input(code)
         else:
