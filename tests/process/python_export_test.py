@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import unittest
+import unittest.mock
 from dataclasses import replace
 
 import onnxruntime
@@ -15,9 +16,15 @@ import runs
 from package_runs import NATS, ROWS, SITE, TOLD, Package, vae_dist
 import vae_dist.__main__
 from vae_dist.export import export_onnx, export_script
+from vae_dist.networks import VanillaVae
 
 sys.path.insert(0, str(runs.SOURCE / "launcher" / "python" / "examples"))
 import unet_vae  # noqa: E402
+
+
+class Branching(VanillaVae):
+    def encode(self, seen, condition):
+        return super().encode(seen if seen.sum() > 0 else -seen, condition)
 
 
 class Exported(Package):
@@ -84,6 +91,7 @@ class Exported(Package):
         self.assertEqual(encoder.get_inputs()[0].shape, ["batch", 3, 12, 14])
         told = encoder.get_modelmeta().custom_metadata_map
         self.assertEqual((told["model"], told["likelihood"], told["step"], told["axes.x"]), ("vanilla_vae", "gaussian", "6", "NCHW"))
+        self.assertEqual((json.loads(told["range.x"]), told["binarize"]), ([0, 1], "none"))
         run = str(self.run_path("pictures"))
         for arguments, words in (([f"{run}_absent", "--script", "no.pt"], "neither a checkpoint"), ([run], "give --onnx"), ([run, "--onnx", "one.onnx"], "two files")):
             with self.subTest(words), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -93,6 +101,10 @@ class Exported(Package):
                     code = end.code
                 self.assertEqual(code, 2)
                 self.assertIn(words, said.getvalue())
+        # A network that PyTorch cannot export, as an extension may be.
+        with unittest.mock.patch.dict(vae_dist.NETWORKS, vanilla_vae=Branching), contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(vae_dist.__main__.main(["export", run, "--onnx", "no_encoder.onnx", "no_decoder.onnx"]), 2)
+        self.assertRegex(said.getvalue(), "cannot export the model: .+\n.*--script in place of --onnx")
 
     def test_several_datasets_with_transforms_attention_and_conditions(self):
         self.trained("several", self.source("[field, mass]", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.blocks=1",

@@ -6,6 +6,7 @@ number of samples there.
 """
 import copy
 import io
+import json
 import logging
 import re
 import warnings
@@ -190,9 +191,16 @@ class _Function(nn.Module):
         return getattr(self.exported, self._name)(*inputs)
 
 
+def _values_of_x(trained: TrainedModel) -> dict[str, str]:
+    """What is known of samples that are not normalised: they lie in a range, and whether the run has made zeros and ones of them."""
+    if trained.normalisation is not None:
+        return {}
+    return {"range.x": json.dumps(trained.range), "binarize": str(trained.config["data"].get("binarize") or "none")}
+
+
 def _metadata(exported: _Exported) -> dict[str, str]:
     trained = exported.trained
-    return {"run": str(trained.config["run"]["name"]), "step": str(trained.step), "model": trained.config["model"]["name"], "likelihood": trained.config["objective"]["likelihood"],
+    return {"run": str(trained.config["run"]["name"]), "step": str(trained.step), "model": trained.config["model"]["name"], "likelihood": trained.config["objective"]["likelihood"], **_values_of_x(trained),
             **{f"axes.{name}": axes for name, axes in exported.axes().items()}, **{f"units.{name}": units for name, units in exported.units().items()},
             **{f"dataset.{name}": path for name, path in exported.datasets.items()}}
 
