@@ -20,6 +20,7 @@ from vae_dist.networks import VanillaVae
 
 sys.path.insert(0, str(runs.SOURCE / "launcher" / "python" / "examples"))
 import unet_vae  # noqa: E402
+import vector_vae  # noqa: E402
 
 
 class Branching(VanillaVae):
@@ -142,6 +143,14 @@ class Exported(Package):
         self.export("script")
         encoder = self.assert_files_agree("script")
         self.assertEqual((encoder.get_inputs()[0].shape, encoder.get_modelmeta().custom_metadata_map["axes.x"]), (["batch", 1, 16, 16], "NCHW"))
+
+    def test_a_network_from_python_under_conditions_with_transforms(self):
+        for half, file in ((vector_vae.Encoder, "encoder.pt"), (vector_vae.Decoder, "decoder.pt")):
+            torch.jit.script(vector_vae.UnderCondition(half(values=5, condition=4, width=16, latent_dim=4))).save(self.folder / file)
+        self.trained("halves", self.source("vector", "NV", condition=TOLD), "model.name=script", "model.encoder=encoder.pt", "model.decoder=decoder.pt", "data.normalize=standardize",
+                     "data.transform=[asinh, log1p, log, sqrt, none]")
+        self.export("halves")
+        self.assert_files_agree("halves", conditional=True)
 
     def test_a_decoder_alone_of_series(self):
         model = self.trained("decoder", self.source("series", "NWC"), "model.name=decoder_only", "objective.prior_samples=4", "data.normalize=standardize", "data.transform=log", *NATS)

@@ -378,6 +378,12 @@ class Known(Package):
         (self.folder / "older/config.json").unlink()
         (self.folder / "older/manifest.json").write_text(json.dumps(manifest))
         self.assertEqual(vae_dist.load(self.folder / "older").config, vae_dist.load(f"{self.run_path('found')}@2").config)
+        kept = self.folder / "older/config.yaml"
+        text = kept.read_text()
+        kept.write_text(text.replace(": ", "; ", 1))
+        with self.assertRaisesRegex(ValueError, "older/config.yaml: .* is nothing that vae_dist writes"):
+            vae_dist.load(kept.parent)
+        kept.write_text(text)
         # Its tensors have no sum, so that only reading finds the damage.
         older = self.folder / "older/weights.safetensors"
         older.write_bytes(b"\xff" * 8 + older.read_bytes()[8:])

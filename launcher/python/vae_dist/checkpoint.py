@@ -129,7 +129,11 @@ def _state(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> dict
 def _config(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> dict[str, Any]:
     if "config.json" in manifest["files"]:
         return _json(_verified(folder, manifest, "config.json", verify))
-    return parse_kept_config(_verified(folder, manifest, "config.yaml", verify).read_text(encoding="utf-8", errors="surrogateescape"))
+    path = _verified(folder, manifest, "config.yaml", verify)
+    try:
+        return parse_kept_config(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except ValueError as error:
+        raise ValueError(f"{path.parent}/{error}") from None
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
