@@ -185,12 +185,13 @@ class Exported(Package):
         self.assert_close(self.run_onnx(decoder, {**inputs, "z": encoded["mu"]})["x_mean"], model.decode(posterior.mu, rows), "decoded")
 
     def test_small_values_keep_their_digits(self):
-        self.trained("small", self.source("vector", "NV"), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize", "data.transform=[asinh, log1p, none, none, none]")
-        # As if the first two values were of scale 1e-6.
+        self.trained("small", self.source("vector", "NV"), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize", "data.transform=[asinh, log1p, asinh, log1p, none]")
+        # As if the values were this small.
+        scale = torch.tensor([1e-6, 1e-6, 1e-3, 1e-3, 1])
         read = json.loads(vae_dist.read_checkpoint(self.run_path("small")).state["normalisation"])
-        model = self.varied("small", normalisation={**read, "shift": [0] * 5, "factor": [1e6, 1e6, 1, 1, 1]})
+        model = self.varied("small", normalisation={**read, "shift": [0] * 5, "factor": (1 / scale).tolist()})
         self.export_model(model)
-        x = torch.randn(6, 5) * torch.tensor([1e-6, 1e-6, 1, 1, 1])
+        x = torch.randn(6, 5) * scale
         mu, script = model.encode(x).mu, torch.jit.load(self.folder / "model.pt")
         encoded = self.run_onnx(self.session("encoder.onnx"), {"x": x})
         self.assert_close(encoded["mu"], mu, "mu")
