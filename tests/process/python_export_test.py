@@ -1,10 +1,13 @@
 """Exported models compute what the program's own `embed`, `reconstruct` and `sample` compute: ONNX files in onnxruntime, TorchScript files in PyTorch."""
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
 import unittest
+import unittest.mock
+from dataclasses import replace
 
 import onnxruntime
 import torch
@@ -13,9 +16,16 @@ import runs
 from package_runs import NATS, ROWS, SITE, TOLD, Package, vae_dist
 import vae_dist.__main__
 from vae_dist.export import export_onnx, export_script
+from vae_dist.networks import VanillaVae
 
 sys.path.insert(0, str(runs.SOURCE / "launcher" / "python" / "examples"))
 import unet_vae  # noqa: E402
+import vector_vae  # noqa: E402
+
+
+class Branching(VanillaVae):
+    def encode(self, seen, condition):
+        return super().encode(seen if seen.sum() > 0 else -seen, condition)
 
 
 class Exported(Package):
@@ -31,13 +41,17 @@ class Exported(Package):
         return dict(zip([each.name for each in session.get_outputs()], map(torch.from_numpy, session.run(None, given))))
 
     def export(self, name):
-        trained = vae_dist.load(self.run_path(name))
+        self.export_model(vae_dist.load(self.run_path(name)))
+
+    def export_model(self, trained):
         export_onnx(trained, None if trained.latent_kind == "none" else self.folder / "encoder.onnx", self.folder / "decoder.onnx")
         export_script(trained, self.folder / "model.pt")
 
     def assert_files_agree(self, name, conditional=False):
         """Both kinds of files against the verbs' files, with another number of samples than they were made from."""
         script = torch.jit.load(self.folder / "model.pt")
+        for method in ("encode", "decode", "reconstruct"):
+            self.assertNotRegex(str(getattr(script, method).inlined_graph), r'"(cpu|cuda)', "a file that stays on one device")
         found = self.verb("reconstruct", name, "--rows", f"0:{ROWS}")
         originals, made = self.samples(found, "originals"), self.samples(found, "reconstructions")
         codes = self.verb("embed", name)
@@ -59,6 +73,12 @@ class Exported(Package):
             theirs = made[key.removesuffix("_mean")] if isinstance(made, dict) else made
             self.assert_close(values, theirs, f"{key} in ONNX")
             self.assert_close(scripted["made"][index], theirs, f"{key} in TorchScript")
+        script.double()
+        double = script.reconstruct(*(each.double() if each.is_floating_point() else each for each in in_order))
+        for values, single in zip(double, scripted["made"]):
+            self.assertEqual(values.dtype, torch.float64)
+            self.assert_close(values, single, "double precision")
+            self.assertFalse(values.float().double().equal(values), "digits of double precision")
         return encoder
 
     def test_from_the_command_line(self):
@@ -72,6 +92,7 @@ class Exported(Package):
         self.assertEqual(encoder.get_inputs()[0].shape, ["batch", 3, 12, 14])
         told = encoder.get_modelmeta().custom_metadata_map
         self.assertEqual((told["model"], told["likelihood"], told["step"], told["axes.x"]), ("vanilla_vae", "gaussian", "6", "NCHW"))
+        self.assertEqual((json.loads(told["range.x"]), told["binarize"]), ([0, 1], "none"))
         run = str(self.run_path("pictures"))
         for arguments, words in (([f"{run}_absent", "--script", "no.pt"], "neither a checkpoint"), ([run], "give --onnx"), ([run, "--onnx", "one.onnx"], "two files")):
             with self.subTest(words), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -81,6 +102,10 @@ class Exported(Package):
                     code = end.code
                 self.assertEqual(code, 2)
                 self.assertIn(words, said.getvalue())
+        # A network that PyTorch cannot export, as an extension may be.
+        with unittest.mock.patch.dict(vae_dist.NETWORKS, vanilla_vae=Branching), contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(vae_dist.__main__.main(["export", run, "--onnx", "no_encoder.onnx", "no_decoder.onnx"]), 2)
+        self.assertRegex(said.getvalue(), "cannot export the model: .+\n.*--script in place of --onnx")
 
     def test_several_datasets_with_transforms_attention_and_conditions(self):
         self.trained("several", self.source("[field, mass]", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.blocks=1",
@@ -119,6 +144,14 @@ class Exported(Package):
         encoder = self.assert_files_agree("script")
         self.assertEqual((encoder.get_inputs()[0].shape, encoder.get_modelmeta().custom_metadata_map["axes.x"]), (["batch", 1, 16, 16], "NCHW"))
 
+    def test_a_network_from_python_under_conditions_with_transforms(self):
+        for half, file in ((vector_vae.Encoder, "encoder.pt"), (vector_vae.Decoder, "decoder.pt")):
+            torch.jit.script(vector_vae.UnderCondition(half(values=5, condition=4, width=16, latent_dim=4))).save(self.folder / file)
+        self.trained("halves", self.source("vector", "NV", condition=TOLD), "model.name=script", "model.encoder=encoder.pt", "model.decoder=decoder.pt", "data.normalize=standardize",
+                     "data.transform=[asinh, log1p, log, sqrt, none]")
+        self.export("halves")
+        self.assert_files_agree("halves", conditional=True)
+
     def test_a_decoder_alone_of_series(self):
         model = self.trained("decoder", self.source("series", "NWC"), "model.name=decoder_only", "objective.prior_samples=4", "data.normalize=standardize", "data.transform=log", *NATS)
         self.export("decoder")
@@ -126,6 +159,47 @@ class Exported(Package):
         z = torch.zeros(3, model.latent_values)
         self.assert_close(self.run_onnx(self.session("decoder.onnx"), {"z": z})["x_mean"], drawn, "decoded in ONNX")
         self.assert_close(torch.jit.load(self.folder / "model.pt").decode(z)[0], drawn, "decoded in TorchScript")
+
+    def varied(self, name, **changes):
+        """A model of a run whose state says something else."""
+        given = vae_dist.read_checkpoint(self.run_path(name))
+        return vae_dist.TrainedModel(replace(given, state={**given.state, **{key: json.dumps(value) for key, value in changes.items()}}))
+
+    def test_tensors_with_one_name_and_conditions_by_every_transform(self):
+        self.trained("named", self.source("vector", "NV", condition=TOLD), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize")
+        # As if it had been told other datasets, of as many numbers.
+        numbers = {"kind": "numbers", "shift": [0.5], "factor": [2.0]}
+        model = self.varied("named", conditions=[{**numbers, "dataset": "x", "transform": "asinh"}, {**numbers, "dataset": "truth/z", "transform": "log1p"},
+                                                 {**numbers, "dataset": "x_mean", "transform": "sqrt"}, {**numbers, "dataset": "truth/z", "transform": "log"}])
+        self.export_model(model)
+        names = ["x_2", "truth_z", "x_mean_2", "truth_z_2"]
+        x, told = torch.randn(5, 5), torch.rand(5, 4) + 0.5
+        inputs = {"x": x, **{name: told[:, place, None] for place, name in enumerate(names)}}
+        encoder, decoder = self.session("encoder.onnx"), self.session("decoder.onnx")
+        self.assertEqual([[each.name for each in session.get_inputs()] for session in (encoder, decoder)], [["x", *names], ["z", *names]])
+        self.assertEqual([encoder.get_modelmeta().custom_metadata_map[f"dataset.{name}"] for name in ["x", *names]], ["vector", "x", "truth/z", "x_mean", "truth/z"])
+        rows = torch.cat([entry.told(told[:, place]) for place, entry in enumerate(model.conditions.entries)], 1)
+        posterior = model.encode(x, rows)
+        encoded = self.run_onnx(encoder, inputs)
+        self.assert_close(encoded["mu"], posterior.mu, "mu")
+        self.assert_close(self.run_onnx(decoder, {**inputs, "z": encoded["mu"]})["x_mean"], model.decode(posterior.mu, rows), "decoded")
+
+    def test_small_values_keep_their_digits(self):
+        self.trained("small", self.source("vector", "NV"), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize", "data.transform=[asinh, log1p, asinh, log1p, none]")
+        # As if the values were this small.
+        scale = torch.tensor([1e-6, 1e-6, 1e-3, 1e-3, 1])
+        read = json.loads(vae_dist.read_checkpoint(self.run_path("small")).state["normalisation"])
+        model = self.varied("small", normalisation={**read, "shift": [0] * 5, "factor": (1 / scale).tolist()})
+        self.export_model(model)
+        x = torch.randn(6, 5) * scale
+        mu, script = model.encode(x).mu, torch.jit.load(self.folder / "model.pt")
+        encoded = self.run_onnx(self.session("encoder.onnx"), {"x": x})
+        self.assert_close(encoded["mu"], mu, "mu")
+        self.assert_close(script.encode(x)[0], mu, "mu in TorchScript")
+        theirs = model.decode(mu)
+        for made in (self.run_onnx(self.session("decoder.onnx"), {"z": mu})["x_mean"], script.decode(mu)[0]):
+            for column in range(5):
+                self.assert_close(made[:, column], theirs[:, column], f"value {column}")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,22 @@
 verbs' files."""
 import json
 import os
+import pickle
 import re
 import shutil
 import sys
 import unittest
+import unittest.mock
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
 import runs
 from package_runs import NATS, ROWS, TOLD, TRAINED, Package, vae_dist
+from vae_dist.kept_config import parse_kept_config
 from vae_dist.likelihoods import Decoded, LikelihoodOptions
 
 sys.path.insert(0, str(runs.SOURCE / "launcher" / "python" / "examples"))
@@ -140,6 +145,18 @@ class Networks(Compared):
         jacobian = evaluation["elbo_nats"] + evaluation["evaluation_reconstruction_loss"] + evaluation["evaluation_kld"]
         self.assertAlmostEqual(model.normalisation.log_jacobian(model.stored(originals)).mean().item(), jacobian, delta=1e-4 * abs(jacobian))
 
+    def test_log_p_of_codes_far_from_the_prior(self):
+        """With nats of KL, the weights of the draws are most of the estimate."""
+        model = self.trained("weighted", self.source("bytes", "NHW"), "model.name=mlp_vae", "model.hidden_dims=[16]", "model.latent_dim=2", "objective.sigma=0.3", "train.steps=150", "train.optimizer.learning_rate=0.003", *NATS)
+        originals = self.samples(self.verb("reconstruct", "weighted", "--rows", f"0:{ROWS}"), "originals")
+        posterior = model.encode(originals)
+        kld = 0.5 * (posterior.mu.square() + posterior.log_var.exp() - 1 - posterior.log_var).sum(1).mean().item()
+        self.assertGreater(kld, 3)
+        self.program("evaluate", "--checkpoint", "runs/weighted", "--importance-samples", "2000", "--json", "weighted.json", check=True)
+        theirs = json.loads((self.folder / "weighted.json").read_text())["log_p_nats"][-1]["nats"]
+        ours = model.log_prob(originals, draws=2000, generator=torch.Generator().manual_seed(2)).double().mean().item()
+        self.assertAlmostEqual(ours, theirs, delta=0.05)
+
     def test_a_vae_of_crops_puts_series_together_from_tiles(self):
         self.assert_same("tiles", self.source("series", "NWC"), "data.normalize=standardize", "data.transform=log", "data.random_crop=[24]")
 
@@ -262,6 +279,8 @@ class FromPython(Compared):
             self.assertTrue(vae_dist.load(moved).reconstruct(originals).equal(wanted))
             os.remove(file)
             self.assertTrue(vae_dist.load(self.run_path("shared")).reconstruct(originals).equal(wanted))
+            os.symlink(self.checkpoint("shared"), "latest")
+            self.assertTrue(vae_dist.load("latest").reconstruct(originals).equal(wanted))
             with self.assertRaisesRegex(ValueError, f"{file} .*cannot be read as TorchScript"):
                 vae_dist.load(moved)
         finally:
@@ -359,6 +378,17 @@ class Known(Package):
         (self.folder / "older/config.json").unlink()
         (self.folder / "older/manifest.json").write_text(json.dumps(manifest))
         self.assertEqual(vae_dist.load(self.folder / "older").config, vae_dist.load(f"{self.run_path('found')}@2").config)
+        kept = self.folder / "older/config.yaml"
+        text = kept.read_text()
+        kept.write_text(text.replace(": ", "; ", 1))
+        with self.assertRaisesRegex(ValueError, "older/config.yaml: .* is nothing that vae_dist writes"):
+            vae_dist.load(kept.parent)
+        kept.write_text(text)
+        # Its tensors have no sum, so that only reading finds the damage.
+        older = self.folder / "older/weights.safetensors"
+        older.write_bytes(b"\xff" * 8 + older.read_bytes()[8:])
+        with self.assertRaisesRegex(ValueError, "older/weights.safetensors is damaged"):
+            vae_dist.load(older.parent)
         newest = self.checkpoint("found") / "weights.safetensors"
         damaged = bytearray(newest.read_bytes())
         damaged[-1] ^= 1
@@ -367,7 +397,17 @@ class Known(Package):
             vae_dist.load(newest.parent)
         with self.assertWarnsRegex(UserWarning, "damaged.*falling back"):
             self.assertEqual(vae_dist.load(self.run_path("found")).step, 4)
-        for wrong in ("found@3", "found@worst", "absent"):
+        for name in ("state.json", "state_evaluated.json", "manifest.json"):
+            file = newest.parent / name
+            if file.exists():
+                file.write_bytes(file.read_bytes()[:20])
+        before = vae_dist.read_checkpoint(f"{self.run_path('found')}@4").state["best_step"]
+        self.assertEqual(vae_dist.read_checkpoint(f"{self.run_path('found')}@best").state["step"], before)
+        with self.assertRaisesRegex(ValueError, "manifest.json is damaged"):
+            vae_dist.load(newest.parent)
+        with self.assertWarnsRegex(UserWarning, "manifest.json is damaged.*falling back"):
+            self.assertEqual(vae_dist.load(self.run_path("found")).step, 4)
+        for wrong in ("found@3", "found@worst", "found@\u0664", "found@\u00b2", "absent"):
             with self.subTest(wrong), self.assertRaises((FileNotFoundError, ValueError)):
                 vae_dist.load(self.run_path(wrong))
 
@@ -395,6 +435,17 @@ class Known(Package):
         found = vae_dist.runs(self.folder / "runs", frame=False)
         row = found["run"].tolist().index("logged")
         self.assertEqual((found["model"][row], found["step"][row], found["loss"][row]), ("vanilla_vae", 6, self.losses("logged")[-1]))
+        # A damaged configuration is that run's alone, and older runs have theirs in config.yaml.
+        for name in ("damaged", "older"):
+            shutil.copytree(self.run_path("logged"), self.run_path(name))
+        (self.checkpoint("damaged") / "config.json").write_text("{")
+        (self.checkpoint("older") / "config.json").unlink()
+        manifest = self.checkpoint("older") / "manifest.json"
+        listed = json.loads(manifest.read_text())
+        del listed["files"]["config.json"]
+        manifest.write_text(json.dumps(listed))
+        found = vae_dist.runs(self.folder / "runs", frame=False)
+        self.assertEqual({name: model for name, model in zip(found["run"], found["model"]) if name in ("logged", "damaged", "older")}, {"logged": "vanilla_vae", "damaged": None, "older": "vanilla_vae"})
 
     def test_a_model_can_be_trained_on(self):
         model = self.trained("further", self.source("bytes", "NHW"))
@@ -408,11 +459,63 @@ class Known(Package):
         model = self.trained("told", self.source("[field, mass]", "NHW", condition="[{name: classes, dataset: kind}]"), "data.normalize=standardize")
         whole = {array.name: torch.zeros(2, 16, 16) for array in model.normalisation.arrays}
         first = next(iter(whole))
-        for x, condition, words in ((whole, None, "conditional"), (whole, {"kind": "charm"}, "charm.*down, strange, up"), (whole, {"kind": 7}, "classes"), (whole, {"colour": 1}, "missing"),
+        for x, condition, words in ((whole, None, "conditional"), (whole, {"kind": "charm"}, r"charm.*up \(0\), down \(1\), strange \(2\)"), (whole, {"kind": 7}, "classes"), (whole, {"colour": 1}, "missing"),
                                     (whole, {"kind": [0, 1, 2]}, "3 rows for 2"), ({first: whole[first]}, {"kind": 0}, "datasets"), (whole[first], {"kind": 0}, "several datasets"),
                                     ({name: each[:, :8] for name, each in whole.items()}, {"kind": 0}, "not"), (whole, {"kind": 0, "mass": 1}, "no condition")):
             with self.subTest(words), self.assertRaisesRegex(ValueError, words):
                 model.reconstruct(x, condition)
+
+    def test_conditions_are_arrays_of_names_numbers_or_texts(self):
+        told = vae_dist.conditions.Conditions(json.dumps([{"kind": "classes", "dataset": "truth/kind", "labels": [3, 5], "names": ["up", "down"]},
+                                                          {"kind": "numbers", "dataset": "energy", "transform": "none", "shift": [0], "factor": [1]},
+                                                          {"kind": "numbers", "dataset": "at", "transform": "none", "shift": [0, 0], "factor": [1, 1]}]))
+        expected = [[0, 1, 2.5, 1, 2], [1, 0, 2.5, 1, 2]]
+        names = ["down", "up"]
+        for kind in (names, tuple(names), np.array(names), np.array(names, "S"), np.array(names, object), [b"down", b"up"], ["5", "up"], np.array([5, 3], "u2"), torch.tensor([5, 3])):
+            for energy in (2.5, "2.5", ["2.5", "2.5"], np.array([[2.5], [2.5]])):
+                with self.subTest(kind=kind, energy=energy):
+                    self.assertEqual(told.told({"kind": kind, "energy": energy, "at": [1, 2]}, 2).tolist(), expected)
+        self.assertEqual(told.told({"kind": 3, "energy": 0, "at": [[1, 2], [3, 4]]}, 2)[:, 3:].tolist(), [[1, 2], [3, 4]])
+        given = {"kind": "up", "energy": 1, "at": [1, 2]}
+        for wrong, words in (({"kind": "charm"}, r"no class 'charm'; the classes are up \(3\), down \(5\)"), ({"kind": [3, 4]}, "no class 4"), ({"kind": [None]}, "kind"), ({"energy": "much"}, "energy.*much"),
+                             ({"energy": [[1, 2]]}, r"energy is a number, \[N\] or \[N, 1\], not \[1, 2\]"), ({"at": 1}, r"at is \[2\] or \[N, 2\], not \[\]"),
+                             ({"at": [1, 2, 3, 4]}, r"not \[4\]"), ({"at": [[1], [2]]}, r"not \[2, 1\]")):
+            with self.subTest(words), self.assertRaisesRegex(ValueError, words):
+                told.told({**given, **wrong}, 2)
+
+    def test_what_codes_and_integers_have_to_be_is_said(self):
+        model = self.trained("shapes", self.source("bytes", "NHW"))
+        bytes_of = np.zeros((2, 1, 16, 16), "u1")
+        for words, call in ((r"z is \[N, 4\], not \[128\]", lambda: model.decode(torch.zeros(128))), (r"not \[2, 3\]", lambda: model.decode(torch.zeros(2, 3))),
+                            ("3 rows for 2 samples", lambda: model.log_prob(torch.zeros(2, 1, 16, 16), torch.zeros(3, 4))), (r"not \[2, 256\]", lambda: model.log_prob(torch.zeros(2, 1, 16, 16), torch.zeros(2, 256))),
+                            (r"lie in \[0, 1\], but these are uint8: .*divide by 255", lambda: model.encode(bytes_of))):
+            with self.subTest(words), self.assertRaisesRegex(ValueError, words):
+                call()
+        self.assertTrue(model.encode(bytes_of.astype(bool)).mu.equal(model.encode(bytes_of.astype("f4")).mu))
+
+    def test_a_model_is_loaded_without_a_trace_and_pickled(self):
+        self.trained("pickled", self.source("vector", "NV", condition=TOLD), "model.name=mlp_vae", "model.hidden_dims=[8]", "data.normalize=standardize", "data.transform=[asinh, none, none, none, none]")
+        torch.manual_seed(3)
+        before = torch.get_rng_state()
+        model = vae_dist.load(self.run_path("pickled"))
+        self.assertTrue(torch.get_rng_state().equal(before))
+        x = torch.randn(3, 5)
+        again = pickle.loads(pickle.dumps(model))
+        self.assertTrue(again.reconstruct(x, {"energy": 2, "kind": "up"}).equal(model.reconstruct(x, {"energy": 2, "kind": "up"})))
+
+    def test_kept_texts_have_characters_that_end_no_line(self):
+        self.assertEqual(parse_kept_config('run:\n  name: "a\x85b\u2028c"\n  seed: 1\n'), {"run": {"name": "a\x85b\u2028c", "seed": 1}})
+
+    def test_a_network_of_an_extension_has_keys_of_its_own(self):
+        self.trained("extended", self.source("bytes", "NHW"))
+        given = vae_dist.read_checkpoint(self.run_path("extended"))
+        checkpoint = replace(given, config={**given.config, "model": {**given.config["model"], "name": "laddered", "ladder": 4}})
+
+        class Laddered(vae_dist.NETWORKS["vanilla_vae"]):
+            own_keys = frozenset({"ladder"})
+
+        with unittest.mock.patch.dict(vae_dist.NETWORKS, laddered=Laddered):
+            self.assertIsInstance(vae_dist.TrainedModel(checkpoint).network, Laddered)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from vae_dist.kept_config import parse_kept_config
 
@@ -58,10 +58,10 @@ def _named(run: pathlib.Path, which: str, location: str) -> pathlib.Path:
     if not found:
         raise FileNotFoundError(f"{location}: {run} is not a run with checkpoints in it")
     if which == "best":
-        step = _state(found[0], json.loads((found[0] / "manifest.json").read_bytes()), verify=False).get("best_step", -1)
+        step = _newest_state(found).get("best_step", -1)
         if step < 0:
             raise FileNotFoundError(f"{location}: the run recorded no best checkpoint, which needs validation data and checkpoint.keep_best: 1")
-    elif which.isdigit():
+    elif which.isascii() and which.isdecimal():
         step = int(which)
     else:
         raise ValueError(f"{location}: write best or a step after the @, as in {run}@best and {run}@1000")
@@ -69,6 +69,39 @@ def _named(run: pathlib.Path, which: str, location: str) -> pathlib.Path:
         if int(path.name.removeprefix("step_")) == step:
             return path
     raise FileNotFoundError(f"{location}: there is no checkpoint of step {step}; the run has {', '.join(path.name for path in found)}")
+
+
+def _newest_state(found: list[pathlib.Path]) -> dict[str, Any]:
+    """The newest state that can be read. Raises ValueError or OSError if there is none."""
+    for folder in found:
+        state = folder / "state_evaluated.json"
+        try:
+            return _json(state if state.exists() else folder / "state.json")
+        except (ValueError, OSError):
+            if folder == found[-1]:
+                raise
+    raise AssertionError("a run has at least one checkpoint")
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+    """The object in a file. Raises ValueError with the file's name."""
+    try:
+        read = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    if not isinstance(read, dict):
+        raise ValueError(f"{path} is damaged: it is no JSON object")
+    return read
+
+
+def _manifest(folder: pathlib.Path) -> dict[str, Any]:
+    manifest = _json(folder / "manifest.json")
+    if manifest.get("format") != 1:
+        raise ValueError(f"{folder}: the checkpoint has format {manifest.get('format')}, but this package reads format 1")
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(entry, dict) and "bytes" in entry for entry in files.values()):
+        raise ValueError(f"{folder / 'manifest.json'} is damaged: it does not say which files there are")
+    return manifest
 
 
 def _verified(folder: pathlib.Path, manifest: dict[str, Any], name: str, verify: bool) -> pathlib.Path:
@@ -90,24 +123,34 @@ def _verified(folder: pathlib.Path, manifest: dict[str, Any], name: str, verify:
 
 def _state(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> dict[str, Any]:
     name = "state_evaluated.json" if "state_evaluated.json" in manifest["files"] else "state.json"
-    return json.loads(_verified(folder, manifest, name, verify).read_bytes())
+    return _json(_verified(folder, manifest, name, verify))
 
 
 def _config(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> dict[str, Any]:
     if "config.json" in manifest["files"]:
-        return json.loads(_verified(folder, manifest, "config.json", verify).read_bytes())
-    return parse_kept_config(_verified(folder, manifest, "config.yaml", verify).read_text(errors="surrogateescape"))
+        return _json(_verified(folder, manifest, "config.json", verify))
+    path = _verified(folder, manifest, "config.yaml", verify)
+    try:
+        return parse_kept_config(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except ValueError as error:
+        raise ValueError(f"{path.parent}/{error}") from None
+
+
+def read_config(folder: pathlib.Path) -> dict[str, Any]:
+    """The configuration of a checkpoint, without a look at its sum. Raises ValueError or OSError."""
+    return _config(folder, _manifest(folder), verify=False)
 
 
 def _tensors(path: pathlib.Path, prefix: str = "") -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    with safe_open(path, "pt") as file:
-        return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}, file.metadata() or {}
+    try:
+        with safe_open(path, "pt") as file:
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
 
 
 def _read(folder: pathlib.Path, verify: bool) -> Checkpoint:
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    if manifest.get("format") != 1:
-        raise ValueError(f"{folder}: the checkpoint has format {manifest.get('format')}, but this package reads format 1")
+    manifest = _manifest(folder)
     config = _config(folder, manifest, verify)
     weights, metadata = _tensors(_verified(folder, manifest, "weights.safetensors", verify))
     if config["train"].get("ema_decay") is not None:

@@ -63,7 +63,8 @@ def parse_kept_config(text: str) -> dict[str, Any]:
     """The configuration as nested dicts, as config.json has it. Raises ValueError for lines that the program does not write."""
     root: dict[str, Any] = {}
     sections = [root]
-    for line in text.splitlines():
+    # Not splitlines(): a text may hold other characters that Python takes for ends of lines.
+    for line in text.removesuffix("\n").split("\n"):
         found = re.fullmatch(r"((?:  )*)(\w+):(?: (.*))?", line)
         if not found or len(found[1]) // 2 >= len(sections):
             raise ValueError(f"config.yaml: {line!r} is nothing that vae_dist writes")

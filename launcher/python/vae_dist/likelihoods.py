@@ -209,7 +209,7 @@ class _Counts(Likelihood):
 
     def _rates(self, decoded: Decoded, total: Tensor | None) -> Tensor:
         shares = decoded.output.flatten(1).softmax(1)
-        totals = self.options.own.get("generated_total", 10000) if total is None else total.to(shares.dtype).view(-1, 1)
+        totals = self.options.own.get("generated_total", 10000) if total is None else total.type_as(shares).view(-1, 1)
         return (shares * totals).view_as(decoded.output)
 
     def mean(self, decoded: Decoded, total: Tensor | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from vae_dist.codes import VectorQuantizer
 from vae_dist.conditions import Conditions
 from vae_dist.likelihoods import Decoded, Likelihood, LikelihoodOptions, make_likelihood
 from vae_dist.networks import NetworkOptions, make_network
-from vae_dist.normalisation import Normalisation, by_channel
+from vae_dist.normalisation import Normalisation, Transform, by_channel
 from vae_dist.script_network import with_kept_files
 
 Array = Tensor | np.ndarray[Any, Any]
@@ -72,19 +72,26 @@ class TrainedModel(nn.Module):
         self.conditions = Conditions(self.state.get("conditions", ""))
         text = self.state.get("normalisation", "")
         self.normalisation = Normalisation.parse(text, len(self.space)) if text else None
-        self._encoder_transform: list[str] = _listed(data.get("encoder_transform"))
+        self.transforms: Mapping[str, Transform] | None = None
+        """Of the values that the encoder reads, by name; None: TRANSFORMS."""
+        self.encoder_transform: list[str] = _listed(data.get("encoder_transform"))
         self._masks_missing = data.get("missing", "error") == "mask"
-        low, high = data.get("range", (0, 1))  # of normalised values it has no effect and is not kept
+        self.range: tuple[float, float] = tuple(data.get("range", (0, 1)))  # of normalised values it has no effect and is not kept
+        """In which the values of samples lie, with data.normalize: scale."""
+        low, high = self.range
         likelihood = make_likelihood(LikelihoodOptions(config["objective"], low, high, channels, math.prod(self.shape)))
         output = config["model"].get("output", "auto")
         if output == "auto":
             identity = likelihood.takes_logits or data.get("normalize", "scale") != "scale"
             output = "identity" if identity else "tanh" if low < 0 else "sigmoid"
         # A checkpoint lies in RUN/checkpoints/STEP.
-        model = with_kept_files(config["model"], checkpoint.path.absolute().parent.parent)
+        model = with_kept_files(config["model"], checkpoint.path.resolve().parent.parent)
         # A network from Python has no hidden_dims and no activation.
-        self.network = make_network(model, NetworkOptions(channels, self.space, model["latent_dim"], tuple(_listed(model.get("hidden_dims"))), model.get("activation", "identity"), output,
-                                                          likelihood.second_head, 2 * channels if self._masks_missing else channels, self.conditions.values, model))
+        options = NetworkOptions(channels, self.space, model["latent_dim"], tuple(_listed(model.get("hidden_dims"))), model.get("activation", "identity"), output, likelihood.second_head,
+                                 2 * channels if self._masks_missing else channels, self.conditions.values, model)
+        # PyTorch draws weights, which the checkpoint's replace: the caller's random numbers stay as they would be.
+        with torch.random.fork_rng(devices=[]):
+            self.network = make_network(model, options)
         # Registered in the network, so that its state_dict has the names of checkpoints.
         self.network.add_module("likelihood", likelihood)
         self.network.to(torch.float64 if config["train"].get("precision") == "fp64" else torch.float32)
@@ -131,6 +138,12 @@ class TrainedModel(nn.Module):
 
     def stored(self, x: Samples) -> Tensor:
         """Samples -> [N, C, space...] with the values as they are."""
+        if self.normalisation is None and not isinstance(x, Mapping):
+            dtype = torch.as_tensor(x).dtype
+            if dtype != torch.bool and not dtype.is_floating_point:
+                low, high = self.range
+                how = "divide by 255" if (low, high) == (0, 1) else f"{low:g} + {high - low:g} * x / 255"
+                raise ValueError(f"values lie in [{low:g}, {high:g}], but these are {str(dtype).removeprefix('torch.')}: of bytes x, {how}")
         tensors = {name: self._tensor(each) for name, each in x.items()} if isinstance(x, Mapping) else self._tensor(x)
         out = self.normalisation.from_file(tensors) if self.normalisation else tensors
         assert isinstance(out, Tensor)
@@ -143,7 +156,7 @@ class TrainedModel(nn.Module):
         if stored.shape[1:] != self.shape:
             raise ValueError(f"samples are [N, {', '.join(map(str, self.shape))}], not {list(stored.shape)}")
         x = self.normalisation.apply_to(stored) if self.normalisation else stored
-        seen = by_channel(self._encoder_transform, x, lambda f, values: f.apply(values)) if self._encoder_transform else x
+        seen = by_channel(self.encoder_transform, x, lambda f, values: f.apply(values), self.transforms) if self.encoder_transform else x
         if not self._masks_missing:
             return Batch(x, seen, None, condition)
         missing = x.isnan()
@@ -161,6 +174,12 @@ class TrainedModel(nn.Module):
     def _told(self, condition: Condition, count: int) -> Tensor | None:
         told = self.conditions.told(condition, count)
         return None if told is None else told.to(self.device, self.dtype)
+
+    def _latents(self, z: Array) -> Tensor:
+        rows = self._tensor(z)
+        if rows.dim() != 2 or rows.shape[1] != self.latent_values:
+            raise ValueError(f"z is [N, {self.latent_values}], not {list(rows.shape)}")
+        return rows
 
     def total_of(self, batch: Batch) -> Tensor | None:
         """The total of each sample's counts, [N]; None of a likelihood that is not of counts."""
@@ -199,7 +218,7 @@ class TrainedModel(nn.Module):
     def decode(self, z: Array, condition: Condition = None, total: Array | None = None) -> Tensor | dict[str, Tensor]:
         """E[x|z] in the file's layout and units. z: [N, latent_values]. `total`, [N]: of counts, that of each sample (default:
         objective.generated_total)."""
-        rows = self._tensor(z)
+        rows = self._latents(z)
         decoded = self._decoded(rows, self._told(condition, len(rows)))
         return self.in_file_units(self.likelihood.mean(decoded, None if total is None else self._tensor(total)))
 
@@ -269,7 +288,10 @@ class TrainedModel(nn.Module):
             return likelihood.log_prob(self._decoded(code, batch.condition), batch.x, batch.observed)
 
         if z is not None:
-            return log_p_of(self._tensor(z)) + jacobian
+            rows = self._latents(z)
+            if len(rows) != len(stored):
+                raise ValueError(f"z has {len(rows)} rows for {len(stored)} samples")
+            return log_p_of(rows) + jacobian
         if self.latent_kind == "point":
             raise ValueError("a model whose code is a point, as an autoencoder's or one of a codebook, has no p(x): give z for log p(x|z)")
         posterior = Posterior(*self.network.encode(batch.seen, batch.condition)) if self.latent_kind == "posterior" else None
@@ -290,8 +312,8 @@ class TrainedModel(nn.Module):
         for key in ("normalisation", "conditions"):
             if self.state.get(key):
                 metadata[key] = self.state[key]
-        if self._encoder_transform:
-            metadata["encoder_transform"] = json.dumps(self._encoder_transform)
+        if self.encoder_transform:
+            metadata["encoder_transform"] = json.dumps(self.encoder_transform)
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}, path, metadata)
 
 

@@ -57,6 +57,8 @@ class Network(nn.Module):
     latent_values: int
     codes: VectorQuantizer | None
     """make_network() adds the codebook, if there is one."""
+    own_keys: frozenset[str] = frozenset()
+    """Keys of the section `model` that this network alone knows, as one that an extension adds to NETWORKS."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ def _require_space(options: NetworkOptions) -> None:
 
 
 def _told(rows: Tensor, condition: Tensor | None) -> Tensor:
-    return rows if condition is None else torch.cat([rows, condition.to(rows.dtype)], 1)
+    return rows if condition is None else torch.cat([rows, condition.type_as(rows)], 1)
 
 
 class _ConditionedEncoder(Network):
@@ -121,7 +123,7 @@ class _ConditionedEncoder(Network):
     def _joined(self, seen: Tensor, condition: Tensor | None) -> Tensor:
         if condition is None:
             return seen
-        channel = self.embed_class(condition.to(seen.dtype)).view(-1, 1, *self._space)
+        channel = self.embed_class(condition.type_as(seen)).view(-1, 1, *self._space)
         return torch.cat([self.embed_data(seen), channel], 1)
 
 
@@ -368,7 +370,7 @@ class ResnetVae(_ConditionedEncoder):
         if self._latent_shape:
             code = z.view(-1, *self._latent_shape)
             if condition is not None:
-                everywhere = condition.to(code.dtype).view(-1, condition.shape[1], *[1] * (code.dim() - 2)).expand(-1, -1, *code.shape[2:])
+                everywhere = condition.type_as(code).view(-1, condition.shape[1], *[1] * (code.dim() - 2)).expand(-1, -1, *code.shape[2:])
                 code = torch.cat([code, everywhere], 1)
             code = self.latent_input(code)
         else:
@@ -396,12 +398,13 @@ def _require_known(config: Mapping[str, Any], keys: set[str], section: str) -> N
 def make_network(config: dict[str, Any], options: NetworkOptions) -> Network:
     """The network of the section `model` of a configuration, with its codebook. Raises ValueError for a network or a key that is unknown here."""
     codes = config.get("codes") or {}
-    _require_known(config, _KEYS, "model")
+    kind = known(NETWORKS, config["name"], "model.name")
+    _require_known(config, _KEYS | set(getattr(kind, "own_keys", ())), "model")
     _require_known(codes, _KEYS_OF_CODES, "model.codes")
     known(ACTIVATIONS, options.activation, "model.activation")
     known(ACTIVATIONS, options.output, "model.output")
     quantized = known({"continuous": False, "vector_quantized": True}, codes.get("kind", "continuous"), "model.codes.kind")
-    network = known(NETWORKS, config["name"], "model.name")(replace(options, quantized=quantized))
+    network = kind(replace(options, quantized=quantized))
     if quantized:
         network.latent_kind = "point"
         network.codes = VectorQuantizer(codes["size"], codes["groups"], options.latent_dim, network.latent_values // options.latent_dim)

@@ -28,17 +28,32 @@ TRANSFORMS: dict[str, Transform] = {
 }
 
 
-def by_channel(transforms: list[str], values: Tensor, change: Callable[[Transform, Tensor], Tensor]) -> Tensor:
-    """Changes values, [B, C, ...], by their channels' transforms; one transform is that of all channels."""
-    named = [known(TRANSFORMS, name, "data.transform") for name in transforms]
+def by_channel(transforms: list[str], values: Tensor, change: Callable[[Transform, Tensor], Tensor], table: Mapping[str, Transform] | None = None) -> Tensor:
+    """Changes values, [B, C, ...], by their channels' transforms; one transform is that of all channels. `table` holds them by name: TRANSFORMS, if it is
+    None."""
+    table = TRANSFORMS if table is None else table
+    named = [known(table, name, "data.transform") for name in transforms]
     if len(set(transforms)) == 1:
         return change(named[0], values)
     parts, first = [], 0
     for name, channels in groupby(transforms):
         count = len(list(channels))
-        parts.append(change(TRANSFORMS[name], values.narrow(1, first, count)))
+        parts.append(change(table[name], values.narrow(1, first, count)))
         first += count
     return torch.cat(parts, 1)
+
+
+class Exact(nn.Module):
+    """Has buffers that keep their own precision when the model around them changes its precision. Their device follows."""
+
+    table: Mapping[str, Transform] | None = None
+    """The transforms by name; None: TRANSFORMS."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Exact":
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = buffer.to(fn(buffer).device)
+        return self
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class StoredArray:
     units: str = ""
 
 
-class Normalisation(nn.Module):
+class Normalisation(Exact):
     """The numbers that a run found in its training rows. Samples of the file are a tensor, or a dict of tensors by dataset where there are several."""
 
     shift: Tensor
@@ -77,10 +92,10 @@ class Normalisation(nn.Module):
 
     def apply_to(self, stored: Tensor) -> Tensor:
         """[B, C, space...] as stored -> in the model's units."""
-        return (by_channel(self.transforms, stored, lambda f, x: f.apply(x)) - self.shift.to(stored.dtype)) * self.factor.to(stored.dtype)
+        return (by_channel(self.transforms, stored, lambda f, x: f.apply(x), self.table) - self.shift.to(stored.dtype)) * self.factor.to(stored.dtype)
 
     def undo(self, x: Tensor) -> Tensor:
-        return by_channel(self.transforms, x / self.factor.to(x.dtype) + self.shift.to(x.dtype), lambda f, y: f.undo(y))
+        return by_channel(self.transforms, x / self.factor.to(x.dtype) + self.shift.to(x.dtype), lambda f, y: f.undo(y), self.table)
 
     def log_jacobian(self, stored: Tensor) -> Tensor:
         """The sum over a sample's known values of log |dx / d stored|: [B], float64."""

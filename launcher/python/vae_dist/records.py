@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_dist.checkpoint import Location, checkpoints_of
+from vae_dist.checkpoint import Location, checkpoints_of, read_config
 
 Table = Any
 """A pandas.DataFrame, or a dict of numpy arrays of equal length by column."""
@@ -64,13 +64,25 @@ def metrics(run: Location, evaluations: bool = False, frame: bool | None = None)
     return _table([record for record in _records(path) if ("evaluated" in record if evaluations else "loss" in record)], frame)
 
 
+def _readable_config(checkpoints: list[pathlib.Path]) -> dict[str, Any]:
+    """That of the first checkpoint whose configuration can be read, with its sections; a run that is damaged does not end the table of all others."""
+    for folder in checkpoints:
+        try:
+            config = read_config(folder)
+        except (ValueError, OSError):
+            continue
+        return {name: section for name, section in config.items() if isinstance(section, dict)}
+    return {}
+
+
 def _summary(folder: pathlib.Path) -> dict[str, Any]:
     records = _records(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
     last: dict[str, Any] = next((record for record in reversed(records) if "loss" in record), {})
     evaluation: dict[str, Any] = next((record for record in reversed(records) if "evaluated" in record), {})
     out: dict[str, Any] = {"run": folder.name}
-    newest = next(iter(checkpoints_of(folder)), None)
-    config: dict[str, Any] = json.loads((newest / "config.json").read_bytes()) if newest and (newest / "config.json").exists() else {}
+    checkpoints = checkpoints_of(folder)
+    newest = next(iter(checkpoints), None)
+    config = _readable_config(checkpoints)
     out["model"], out["likelihood"] = config.get("model", {}).get("name"), config.get("objective", {}).get("likelihood")
     out["latent_dim"], out["seed"] = config.get("model", {}).get("latent_dim"), config.get("run", {}).get("seed")
     for name in ("step", "epoch", "loss", "reconstruction_loss", "kld", "samples_per_second"):
