@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "base/write_all.hpp"
 
 namespace vae_dist::base {
 namespace {
@@ -25,12 +26,8 @@ class Descriptor {
   }
 
   void write_all(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw Failure(text("cannot write ", path_, ": ", std::strerror(errno)));
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
+    if (!base::write_all(fd_, bytes))
+      throw Failure(text("cannot write ", path_, ": ", std::strerror(errno)));
   }
 
   void sync() {

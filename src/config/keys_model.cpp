@@ -4,10 +4,17 @@
 #include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
+namespace {
+
+// Null: there is no such network, which the reader refuses.
+const base::Network* described(const ModelConfig& model) {
+  return base::Registry<base::Network>::all().find(model.network.name);
+}
+
+}  // namespace
 
 base::LatentKind latent_kind(const ModelConfig& model) {
-  const base::Network* const network =
-      base::Registry<base::Network>::all().find(model.network.name);
+  const base::Network* const network = described(model);
   const base::LatentKind kind =
       network ? network->latent_under(model.network.own.of(*network))
               : base::LatentKind::posterior;  // the reader rejects unregistered names
@@ -17,14 +24,12 @@ base::LatentKind latent_kind(const ModelConfig& model) {
 }
 
 bool has_foreign_layers(const ModelConfig& model) {
-  const base::Network* const network =
-      base::Registry<base::Network>::all().find(model.network.name);
+  const base::Network* const network = described(model);
   return network && network->foreign_layers;
 }
 
 bool has_blocks(const ModelConfig& model) {
-  const base::Network* const network =
-      base::Registry<base::Network>::all().find(model.network.name);
+  const base::Network* const network = described(model);
   return network && network->has_blocks;
 }
 

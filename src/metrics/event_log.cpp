@@ -16,6 +16,7 @@
 #include "base/host_name.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/write_all.hpp"
 #include "metrics/event_messages.hpp"
 #include "metrics/event_records.hpp"
 
@@ -45,16 +46,6 @@ std::filesystem::path next_file(const std::filesystem::path& folder,
   }
   return folder /
          base::text(kPrefix, seconds, ".", base::host_name(), ".", ::getpid(), ".0", kMark);
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 base::Failure failure(const char* what, const std::filesystem::path& path) {
@@ -116,7 +107,7 @@ void EventLog::write_anew(const std::filesystem::path& folder, const EventHistor
   try {
     std::string records;
     const auto flush = [&] {
-      if (!write_all(fd_, records)) throw failure("cannot write ", scratch);
+      if (!base::write_all(fd_, records)) throw failure("cannot write ", scratch);
       records.clear();
     };
     for_each_event(history, earlier, now(), [&](std::string_view event) {
@@ -192,7 +183,7 @@ void EventLog::keep_writing() {
 
 void EventLog::write_out(const std::string& records) {
   const off_t end_before = ::lseek(fd_, 0, SEEK_END);
-  if (write_all(fd_, records)) return;
+  if (base::write_all(fd_, records)) return;
   const std::string reason = std::strerror(errno);
   // Readers stop at a record that is cut off. Truncating works even on a full disk.
   const bool whole = end_before >= 0 && ::ftruncate(fd_, end_before) == 0;

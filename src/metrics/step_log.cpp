@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/utf8.hpp"
+#include "base/write_all.hpp"
 
 namespace vae_dist::metrics {
 namespace {
@@ -55,16 +56,6 @@ ordered_json to_json(const std::vector<PlainRecord>& records) {
   ordered_json array = ordered_json::array();
   for (const PlainRecord& record : records) array.push_back(to_json(record));
   return array;
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace
@@ -150,7 +141,7 @@ StepLog::~StepLog() { ::close(fd_); }
 
 void StepLog::write(const LogRecord& record) {
   const off_t end_before = ::lseek(fd_, 0, SEEK_END);
-  if (write_all(fd_, json_line(record))) return;
+  if (base::write_all(fd_, json_line(record))) return;
   const int reason = errno;
   // A partial line would also corrupt the next one. Truncating works even on a full disk.
   const bool whole = end_before >= 0 && ::ftruncate(fd_, end_before) == 0;

@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <sstream>
 
 #include "base/durable_file.hpp"
@@ -18,7 +17,6 @@
 #include "base/log.hpp"
 #include "base/utc_text.hpp"
 #include "base/utf8.hpp"
-#include "run/process_identity.hpp"
 
 namespace vae_dist::run {
 namespace {
@@ -145,6 +143,12 @@ void remove_stale_lock(const std::filesystem::path& file, const std::filesystem:
 }
 
 }  // namespace
+
+std::optional<ProcessIdentity> lock_holder(const std::filesystem::path& file) {
+  const std::optional<std::string> content = content_of(file);
+  const std::optional<Holder> holder = content ? holder_in(*content) : std::nullopt;
+  return holder ? std::optional(holder->process) : std::nullopt;
+}
 
 JobIdentity job_from_environment() {
   const auto number = [](const char* name) {

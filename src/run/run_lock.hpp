@@ -16,10 +16,12 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "base/clock.hpp"
+#include "run/process_identity.hpp"
 
 namespace vae_dist::run {
 
@@ -40,6 +42,9 @@ struct LockLocation {
   /// The outermost directory that was created for this run; empty: none.
   std::filesystem::path made;
 };
+
+/// Returns the process that holds a lock; nothing if the file cannot be read or is damaged.
+std::optional<ProcessIdentity> lock_holder(const std::filesystem::path& file);
 
 class RunLock {
  public:

@@ -35,8 +35,11 @@ bool wants_capture(const config::Config& config, const device::DeviceChoice& dev
 }
 
 void check_cuda_graph(const config::Config& config, const device::DeviceChoice& device) {
-  if (!config.train.cuda_graph.value_or(false)) return;
-  if (const std::string reason = why_not_captured(config, device); !reason.empty())
+  check_cuda_graph(config, why_not_captured(config, device));
+}
+
+void check_cuda_graph(const config::Config& config, const std::string& reason) {
+  if (config.train.cuda_graph.value_or(false) && !reason.empty())
     throw base::BadInput(base::text(
         "train.cuda_graph is true, but the step cannot be captured in a CUDA graph: ", reason,
         ". Set train.cuda_graph=auto to capture the step only if possible."));

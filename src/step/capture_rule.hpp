@@ -21,6 +21,9 @@ bool wants_capture(const config::Config& config, const device::DeviceChoice& dev
 /// Throws BadInput if train.cuda_graph is true but the step cannot be captured.
 void check_cuda_graph(const config::Config& config, const device::DeviceChoice& device);
 
+/// Same, for a reason that is known otherwise; empty: there is none.
+void check_cuda_graph(const config::Config& config, const std::string& reason);
+
 /// Whether the numbers of a step (learning rate, M_N * beta, C) are passed as device tensors. If
 /// so, eager steps use them too, so that a captured step computes the same bits. The numbers stay
 /// host doubles on the CPU, and if a fused optimizer would round the learning rate below the

@@ -224,9 +224,7 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
   std::string reason = why_not_captured(wanted.config, wanted.device);
   if (reason.empty() && model_->draws_numbers()) {
     reason = "the network draws random numbers, whose seed each step sets on the host";
-    if (wanted.config.train.cuda_graph.value_or(false))
-      throw base::BadInput("train.cuda_graph is true, but " + reason +
-                           ". Set train.cuda_graph=auto to capture the step only if possible.");
+    check_cuda_graph(wanted.config, reason);
   }
   if (numbers_go_to_device(wanted.config, wanted.device))
     step_through_recorder(reason.empty() && wants_capture(wanted.config, wanted.device));

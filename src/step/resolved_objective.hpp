@@ -29,8 +29,8 @@ struct ResolvedObjective {
   std::uint64_t seed = 0;
 
   double beta_at(std::int64_t step) const;
-  /// Returns M_N * beta, C, the regularisers' ramps and the number that candidates for unused codes
-  /// are taken by, which is keyed by seed and step.
+  /// Returns M_N * beta, C, the regularisers' ramps and, keyed by seed and step, what candidates
+  /// for unused codes and a network's own draws are taken by.
   objective::StepWeights weights_at(std::int64_t step) const;
   /// Returns the same of the schedules' ends, reached or not; empty if the loss has the
   /// same weights at every step.

@@ -17,7 +17,6 @@
 #include "config/nearest_name.hpp"
 #include "config/values_in_effect.hpp"
 #include "report/run_log_reader.hpp"
-#include "run/process_identity.hpp"
 #include "run/run_lock.hpp"
 #include "train/early_stop.hpp"
 
@@ -62,22 +61,9 @@ std::optional<checkpoint::TrainingState> state_in(const std::filesystem::path& c
   }
 }
 
-// Returns nothing for a lock whose content was lost in a crash, or that was removed meanwhile.
-std::optional<run::ProcessIdentity> holder_in(const std::filesystem::path& lock) {
-  try {
-    const nlohmann::json holder = json_in(lock);
-    return run::ProcessIdentity{holder.at("host"), holder.at("processes"), holder.at("pid"),
-                                holder.at("process_start")};
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  } catch (const base::BadInput&) {
-    return std::nullopt;
-  }
-}
-
 // Whether the process that holds the lock still trains, as far as can be seen from here.
 bool holds(const std::filesystem::path& lock) {
-  const std::optional<run::ProcessIdentity> holder = holder_in(lock);
+  const std::optional<run::ProcessIdentity> holder = run::lock_holder(lock);
   if (holder && run::sees(run::own_process(), *holder)) return !run::has_ended(*holder);
   const double silence = static_cast<double>(std::time(nullptr)) - modified(lock).value_or(0);
   return silence < (run::RunLock::kMissedHeartbeats * run::RunLock::kHeartbeat).count();
