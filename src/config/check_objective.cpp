@@ -102,8 +102,24 @@ std::optional<Contradiction> in_regularisers(const Config& config) {
   return std::nullopt;
 }
 
+std::optional<Contradiction> in_script(const Config& config) {
+  if (config.objective.name != ObjectiveName::script) return std::nullopt;
+  if (!config.objective.script)
+    return Contradiction{{"objective.script", "objective.name"},
+                         "objective.name is script, which needs a TorchScript file: set "
+                         "objective.script"};
+  if (latent_kind(config.model) == base::LatentKind::none)
+    return Contradiction{
+        {"objective.name", "model.name"},
+        base::text("objective.name is script, whose loss is computed of a sample's own code, but ",
+                   config.model.network.name,
+                   " has no encoder; choose another network, or set objective.name to standard")};
+  return std::nullopt;
+}
+
 std::optional<Contradiction> in_importance_samples(const ObjectiveConfig& objective) {
-  if (objective.importance_samples == 1) return std::nullopt;
+  if (objective.importance_samples == 1 || objective.name == ObjectiveName::script)
+    return std::nullopt;
   const std::string subject =
       base::text("objective.importance_samples is ", objective.importance_samples,
                  ", which trains the importance-weighted bound in nats; ");
@@ -136,6 +152,7 @@ std::optional<Contradiction> find_contradiction_in_objective(const Config& confi
   if (auto found = in_likelihood(config)) return found;
   if (auto found = in_schedules(config.objective)) return found;
   if (auto found = in_regularisers(config)) return found;
+  if (auto found = in_script(config)) return found;
   return in_importance_samples(config.objective);
 }
 

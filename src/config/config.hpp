@@ -85,8 +85,11 @@ struct CapacityConfig {
 
 enum class Reduction { mean, sum };
 enum class Scope { global, replica };
+enum class ObjectiveName { standard, script };
 
 struct ObjectiveConfig {
+  ObjectiveName name = ObjectiveName::standard;
+  std::optional<std::string> script;
   base::Chosen<base::Likelihood> likelihood{"gaussian"};
   Reduction reduction = Reduction::mean;
   Scope scope = Scope::global;

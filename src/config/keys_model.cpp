@@ -174,12 +174,27 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
   const auto has_posterior = [&config] {
     return latent_kind(config.model) == base::LatentKind::posterior;
   };
-  const auto weighs_kld = [has_posterior, &objective] {
-    return has_posterior() && !objective.capacity.gamma;
+  const auto is_standard = [&objective] { return objective.name == ObjectiveName::standard; };
+  const auto has_bound = [has_posterior, is_standard] { return has_posterior() && is_standard(); };
+  const auto weighs_kld = [has_posterior, has_bound, &objective] {
+    return has_posterior() && !(has_bound() && objective.capacity.gamma);
   };
-  const std::string vaes = "model.name is a VAE";
+  const std::string vaes = "model.name is a VAE and objective.name is standard";
   const std::string weighted = "model.name is a VAE and objective.capacity.gamma is null";
   base::Section section(keys, "objective");
+  section
+      .choice("name", objective.name, words_of(objective.name),
+              "standard: reconstruction + M_N * beta * KL and what the other keys make of it; "
+              "script: a loss of your own from Python, saved as TorchScript")
+      .for_older_runs("standard");
+  section
+      .key("script", objective.script,
+           "TorchScript file whose method loss (or forward) maps x [B, C, space...], the network's "
+           "outputs and the step's weights (both Dict[str, Tensor]) to Dict[str, Tensor]: named "
+           "scalars, of which the first is minimised (src/objective/README.md)")
+      .empty_is("null")
+      .may_change()
+      .counts_when("objective.name is script", [is_standard] { return !is_standard(); });
   section
       .key("likelihood", objective.likelihood.name,
            "p(x|z). " + registered_items_help<base::Likelihood>())
@@ -262,16 +277,19 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
       .key("free_bits", objective.free_bits,
            "nats: the KL of each latent dimension counts as max(this, its mean over the batch)")
       .at_least(0)
-      .counts_when(weighted, weighs_kld);
-  const auto has_capacity = [has_posterior, &objective] {
-    return has_posterior() && objective.capacity.gamma.has_value();
+      .counts_when(
+          "model.name is a VAE, objective.name is standard and objective.capacity.gamma "
+          "is null",
+          [weighs_kld, is_standard] { return weighs_kld() && is_standard(); });
+  const auto has_capacity = [has_bound, &objective] {
+    return has_bound() && objective.capacity.gamma.has_value();
   };
   base::Section capacity(keys, "objective.capacity");
   capacity
       .key("gamma", objective.capacity.gamma,
            "if set, gamma * |KL - C(step)| replaces M_N * beta * KL")
       .above(0)
-      .counts_when(vaes, has_posterior);
+      .counts_when(vaes, has_bound);
   capacity.key("max_nats", objective.capacity.max_nats, "final value of C, in nats")
       .at_least(0)
       .counts_when("objective.capacity.gamma is set", has_capacity);
@@ -283,7 +301,7 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
            "K > 1 trains the importance-weighted bound (needs reduction sum and rule elbo)")
       .at_least(1)
       .at_most(1 << 20)
-      .counts_when(vaes, has_posterior);
+      .counts_when(vaes, has_bound);
   section
       .key("regularisers", objective.regularisers,
            "regularisers of the latent code: a list of {name: ..., weight: ..., schedule: ..., "

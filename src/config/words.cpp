@@ -60,6 +60,13 @@ const base::Words<Reduction>& words() {
 }
 
 template <>
+const base::Words<ObjectiveName>& words() {
+  static const base::Words<ObjectiveName> all = {{"standard", ObjectiveName::standard},
+                                                 {"script", ObjectiveName::script}};
+  return all;
+}
+
+template <>
 const base::Words<Scope>& words() {
   static const base::Words<Scope> all = {{"global", Scope::global}, {"replica", Scope::replica}};
   return all;

@@ -34,19 +34,24 @@ struct Sums {
   std::vector<double> log_p;                              // an entry per number of draws
   std::vector<double> kld_per_dimension, mu, mu_squared;  // [latent]
   std::vector<double> regularisers;                       // in the objective's order
+  std::vector<double> script;  // of a loss from a script: its terms, its loss and, if the weights
+                               // change over the steps, the loss at the final ones
 
-  Sums(std::size_t counts, std::size_t latent, std::size_t regulariser_count)
+  Sums(std::size_t counts, std::size_t latent, const objective::Objective& objective)
       : log_p(counts),
         kld_per_dimension(latent),
         mu(latent),
         mu_squared(latent),
-        regularisers(regulariser_count) {}
+        regularisers(objective::evaluated_terms(objective.options().regularisers).size()) {
+    if (!objective.options().script.empty())
+      script.resize(objective.options().script_terms.size() + 2);
+  }
 
   std::vector<double> flat() const {
     std::vector<double> out = {loss,          reconstruction,    kld,
                                squared_error, effective_samples, log_jacobian,
                                observed,      nats_of_observed};
-    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
+    for (const auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers, &script})
       out.insert(out.end(), part->begin(), part->end());
     return out;
   }
@@ -55,7 +60,7 @@ struct Sums {
     for (double* value : {&loss, &reconstruction, &kld, &squared_error, &effective_samples,
                           &log_jacobian, &observed, &nats_of_observed})
       *value += *next++;
-    for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers})
+    for (auto* part : {&log_p, &kld_per_dimension, &mu, &mu_squared, &regularisers, &script})
       for (double& value : *part) value += *next++;
   }
 };
@@ -81,7 +86,7 @@ class BlockEvaluator {
              model_.latent_kind() == base::LatentKind::posterior
                  ? static_cast<std::size_t>(model_.latent_values())
                  : 0,
-             objective::evaluated_terms(objective_.options().regularisers).size());
+             objective_);
     if (model_.latent_kind() == base::LatentKind::none) {
       from_the_prior(batch, out);
     } else {
@@ -97,7 +102,7 @@ class BlockEvaluator {
     const model::Posterior posterior = model_.encode(batch);
     model::Sample exact = batch;
     exact.x = batch.x.to(at::kDouble);
-    const model::Decoded at_mean = in_double(model_.decode(posterior.mu, batch));
+    const model::Decoded of_mean = model_.decode(posterior.mu, batch), at_mean = in_double(of_mean);
     out.squared_error =
         total_of(model::sum_of_observed(
                      (model_.likelihood().mean_image(at_mean, exact) - exact.x).square(), exact) /
@@ -105,12 +110,14 @@ class BlockEvaluator {
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
       add_regularisers(posterior, posterior.mu, first, out);
+      add_script({posterior, posterior.mu, {}, of_mean}, batch, out);
       return;
     }
     const at::Tensor z = model::reparameterize(
         posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
-    const model::Decoded drawn = in_double(model_.decode(z, batch));
+    const model::Decoded of_z = model_.decode(z, batch), drawn = in_double(of_z);
     add_regularisers(posterior, z, first, out);
+    add_script({posterior, z, {}, of_z}, batch, out);
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
 
     if (batch.observed.defined()) {
@@ -140,6 +147,21 @@ class BlockEvaluator {
     const at::Tensor all = at::cat(values).to(at::kCPU, at::kDouble);
     for (std::size_t i = 0; i < out.regularisers.size(); ++i)
       out.regularisers[i] = all.const_data_ptr<double>()[i] * static_cast<double>(z.size(0));
+  }
+
+  // In the model's own precision, as in training.
+  void add_script(const objective::Forward& forward, const model::Sample& batch, Sums& out) const {
+    if (out.script.empty()) return;
+    const auto n = static_cast<double>(batch.size());
+    const auto values_at = [&](const objective::StepWeights& weights) {
+      return objective_.script_values(model_, forward, batch, weights);
+    };
+    const std::vector<at::Tensor> values = values_at(options_.weights);
+    const std::size_t terms = values.size() - 1;
+    for (std::size_t i = 0; i < terms; ++i) out.script[i] = values[i + 1].item<double>() * n;
+    out.script[terms] = values[0].item<double>() * n;
+    if (options_.final_weights)
+      out.script[terms + 1] = values_at(*options_.final_weights)[0].item<double>() * n;
   }
 
   void importance_weighted(const model::Sample& batch, const model::Posterior& posterior,
@@ -190,9 +212,10 @@ class BlockEvaluator {
   model::Decoded prior_draws_;  // only for a decoder-only model
 };
 
-// Computes the loss as training does, from the means over all samples.
+// Computes the loss as training does, from the means over all samples; of_script: the mean of a
+// script's loss, which then takes the place of reconstruction and KL.
 double validation_loss(const objective::Objective& objective, const objective::StepWeights& weights,
-                       const Evaluation& result) {
+                       const Evaluation& result, std::optional<double> of_script) {
   const std::int64_t draws = objective.options().importance_samples;
   if (draws > 1)
     for (const Evaluation::LogP& estimate : result.log_p)
@@ -200,8 +223,8 @@ double validation_loss(const objective::Objective& objective, const objective::S
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
   const objective::StepWeights on_host{weights.kld_factor, weights.capacity_nats, weights.ramps};
   // A point latent has no KL.
-  at::Tensor loss = scalar(result.reconstruction);
-  if (result.active_units) {
+  at::Tensor loss = scalar(of_script.value_or(result.reconstruction));
+  if (result.active_units && !of_script) {
     const objective::MeanKl kl{scalar(result.kld_nats),
                                at::tensor(result.kld_per_dimension, at::kDouble)};
     loss =
@@ -254,7 +277,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
   Sums total(
       counts.size(),
       kind == base::LatentKind::posterior ? static_cast<std::size_t>(model.latent_values()) : 0,
-      objective::evaluated_terms(objective.options().regularisers).size());
+      objective);
   const std::size_t entries = total.flat().size();
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
@@ -293,7 +316,16 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
       out.regularisers.emplace_back(
           objective::evaluated_terms(objective.options().regularisers)[i].name,
           total.regularisers[i] / n);
-  if (kind == base::LatentKind::point) out.loss = validation_loss(objective, options.weights, out);
+  const std::vector<std::string>& script_terms = objective.options().script_terms;
+  for (std::size_t i = 0; i < script_terms.size(); ++i)
+    out.script_terms.emplace_back(script_terms[i], total.script[i] / n);
+  std::optional<double> of_script, of_script_at_end;
+  if (!total.script.empty()) {
+    of_script = total.script[script_terms.size()] / n;
+    of_script_at_end = total.script[script_terms.size() + 1] / n;
+  }
+  if (kind == base::LatentKind::point)
+    out.loss = validation_loss(objective, options.weights, out, of_script);
   // From here on the likelihoods are those of the file's values.
   const double log_jacobian = total.log_jacobian / n;
   const auto add_jacobian = [&] {
@@ -320,9 +352,9 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
     out.bits_per_dim = -*out.elbo_nats / (values * std::log(2.0)) +
                        levels_in_bits(model.likelihood().traits().support, options.format);
   }
-  out.loss = validation_loss(objective, options.weights, out);
+  out.loss = validation_loss(objective, options.weights, out, of_script);
   if (options.final_weights)
-    out.final_loss = validation_loss(objective, *options.final_weights, out);
+    out.final_loss = validation_loss(objective, *options.final_weights, out, of_script_at_end);
   add_jacobian();
   return out;
 }

@@ -81,6 +81,8 @@ struct Evaluation {
   /// The unweighted value of each regulariser by its term: the mean over blocks, weighted with
   /// their samples.
   std::vector<std::pair<std::string, double>> regularisers;
+  /// The values that a loss from a script reports (ObjectiveOptions::script_terms), likewise.
+  std::vector<std::pair<std::string, double>> script_terms;
 
   static constexpr double kActiveVariance = 0.01;  ///< Burda et al. 2016, section 5.2
 

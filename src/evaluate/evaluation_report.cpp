@@ -193,6 +193,7 @@ nlohmann::ordered_json evaluation_json(const EvaluationSubject& subject,
   if (e.conditional) out["conditional"] = true;  // all likelihoods are those of p(x|y)
   if (e.final_loss) out["final_loss"] = *e.final_loss;
   for (const auto& [term, value] : e.regularisers) out["regularisers"][term] = value;
+  for (const auto& [term, value] : e.script_terms) out["script_terms"][term] = value;
   if (subject.has_kld) {
     out["kld_weight"] = subject.kld_weight;
     out["beta"] = subject.beta;

@@ -57,6 +57,7 @@ std::vector<std::string> measure_names(base::LatentKind kind,
     for (const objective::RegulariserTerm& term :
          objective::evaluated_terms(objective.regularisers))
       out.push_back(term.name);
+  out.insert(out.end(), objective.script_terms.begin(), objective.script_terms.end());
   return out;
 }
 
@@ -76,7 +77,8 @@ std::vector<std::pair<std::string, double>> measured(const Evaluation& result) {
   for (const Evaluation::LogP& estimate : result.log_p)
     out.emplace_back(log_p_name(estimate.draws), estimate.nats);
   if (result.effective_samples) out.emplace_back("effective_samples", *result.effective_samples);
-  out.insert(out.end(), result.regularisers.begin(), result.regularisers.end());
+  for (const auto* terms : {&result.regularisers, &result.script_terms})
+    out.insert(out.end(), terms->begin(), terms->end());
   return out;
 }
 

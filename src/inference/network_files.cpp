@@ -13,11 +13,14 @@
 namespace vae_dist::inference {
 namespace {
 
-// Visits the keys of a foreign network that hold a file name, with the place of the run's copy.
-// Keys of the same file have the same copy, under the name of the first.
+// Visits the keys of a foreign network and of a loss from a script that hold a file name, with the
+// place of the run's copy. Keys of the network with the same file have the same copy, under the
+// name of the first.
 void for_each_file(
     config::Config& config, const std::filesystem::path& run_directory,
     const std::function<void(std::string& file, const std::filesystem::path& kept)>& visit) {
+  if (config.objective.name == config::ObjectiveName::script && config.objective.script)
+    visit(*config.objective.script, run_directory / "network" / "loss");
   base::Chosen<base::Network>& chosen = config.model.network;
   const base::Network* const network = base::Registry<base::Network>::all().find(chosen.name);
   if (!network || !network->foreign_layers) return;
@@ -43,7 +46,7 @@ void keep_network_files(const config::Config& config, const std::filesystem::pat
       base::replace_file(kept, base::read_file(file));
     } catch (const std::exception& error) {
       throw base::BadInput(
-          base::text("the network ", file, " cannot be copied into the run: ", error.what()));
+          base::text("the script ", file, " cannot be copied into the run: ", error.what()));
     }
   });
 }

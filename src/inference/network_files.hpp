@@ -1,6 +1,6 @@
-// The files that a network from elsewhere is made of (base::Network::foreign_layers): a run keeps
-// copies of them, so that it and its checkpoints can be used when the originals are gone or have
-// been changed.
+// The files that a network from elsewhere is made of (base::Network::foreign_layers), and that of a
+// loss from elsewhere (objective.script): a run keeps copies of them, so that it and its
+// checkpoints can be used when the originals are gone or have been changed.
 #pragma once
 
 #include <filesystem>

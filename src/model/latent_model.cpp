@@ -7,6 +7,8 @@
 
 #include "model/autocast.hpp"
 #include "model/convolution.hpp"
+#include "model/network_options.hpp"
+#include "model/space.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -34,6 +36,18 @@ VaeOutput LatentModel::forward(const Sample& sample) {
   const Posterior posterior = encode(sample);
   const Decoded decoded = decode(reparameterize(posterior, sample.noise), sample);
   return {likelihood().mean_image(decoded, sample), sample.x, posterior.mu, posterior.log_var};
+}
+
+void LatentModel::made_with(const NetworkOptions& options) {
+  options_ = std::make_shared<NetworkOptions>(options);
+}
+
+Sample LatentModel::example(std::int64_t samples) const {
+  if (!options_) throw std::logic_error("nobody told the network what it was made with");
+  const at::TensorOptions wanted = parameters().front().options();
+  return batch_of_zeros(*options_, samples).each([&](const at::Tensor& field) {
+    return field.to(wanted);
+  });
 }
 
 void LatentModel::use_convolutions(std::shared_ptr<kernels::ConvolutionChoice> choice) {
@@ -97,6 +111,21 @@ void LatentModel::finish(const LatentShape& latent, std::shared_ptr<Likelihood> 
   finish(latent.values(), std::move(likelihood));
   if (codebook)
     codes_ = register_module("codes", std::make_shared<VectorQuantizer>(*codebook, latent));
+}
+
+Sample batch_of_zeros(const NetworkOptions& options, std::int64_t samples) {
+  const auto zeros = [&](std::int64_t channels) {
+    std::vector<std::int64_t> shape = batch_shape(channels, options.space);
+    shape[0] = samples;
+    return at::zeros(shape).contiguous(memory_format(options.space.size(), options.channels_last));
+  };
+  Sample out(zeros(options.channels));
+  if (options.encoder_channels > 0) {  // values may be missing: the encoder sees which
+    out.seen = zeros(options.encoder_channels);
+    out.observed = at::ones_like(out.x);
+  }
+  if (options.condition_values > 0) out.condition = at::zeros({samples, options.condition_values});
+  return out;
 }
 
 at::Tensor reparameterize(const Posterior& posterior, const at::Tensor& noise) {

@@ -23,6 +23,8 @@
 
 namespace vae_dist::model {
 
+struct NetworkOptions;
+
 /// q(z|x) = N(mu, exp(log_var)), each [B, latent_values]. An autoencoder's code is a point: log_var
 /// is undefined.
 struct Posterior {
@@ -86,8 +88,19 @@ class LatentModel : public torch::nn::Module {
   /// Whether a forward in training mode draws random numbers of torch's default generator.
   virtual bool draws_numbers() const { return false; }
 
-  /// From now on the numbers that a forward in training mode draws are a function of this seed.
-  virtual void draw_from(std::uint64_t /*seed*/) {}
+  /// From now on the numbers that a forward in training mode draws are a function of this seed,
+  /// below 2^63; so are those of a loss that draws.
+  void draw_from(std::uint64_t seed) { draw_seed_ = seed; }
+  /// In evaluation every batch has the same draws, so that a result does not depend on what was
+  /// evaluated before it.
+  std::uint64_t draw_seed() const { return is_training() ? draw_seed_ : 0; }
+
+  /// Returns a batch of zeros, as the network takes it, in the type and on the device of its
+  /// parameters. Throws std::logic_error unless the network was made by make_network().
+  Sample example(std::int64_t samples) const;
+
+  /// To be called by make_network() alone.
+  void made_with(const NetworkOptions& options);
 
   /// Null unless the latent is quantized.
   VectorQuantizer* codes() const { return codes_.get(); }
@@ -122,6 +135,8 @@ class LatentModel : public torch::nn::Module {
  private:
   std::int64_t latent_values_ = 0;
   bool uses_bfloat16_ = false;
+  std::uint64_t draw_seed_ = 0;
+  std::shared_ptr<const NetworkOptions> options_;
   std::shared_ptr<kernels::ConvolutionChoice> convolutions_;
   std::shared_ptr<Likelihood> likelihood_;
   std::shared_ptr<VectorQuantizer> codes_;

@@ -7,6 +7,7 @@
 
 #include "base/registered_kinds.hpp"
 #include "model/activation.hpp"
+#include "model/sample.hpp"
 #include "model/space.hpp"
 #include "model/vector_quantizer.hpp"
 
@@ -35,5 +36,8 @@ struct NetworkOptions {
   std::int64_t values() const { return channels * positions_in(space); }  ///< D
   std::int64_t input_channels() const { return encoder_channels > 0 ? encoder_channels : channels; }
 };
+
+/// Returns a batch of zeros as a network with these options takes it, in fp32 on the CPU.
+Sample batch_of_zeros(const NetworkOptions& options, std::int64_t samples);
 
 }  // namespace vae_dist::model

@@ -17,6 +17,7 @@ std::shared_ptr<LatentModel> make_network(const std::string& name, const Network
   if (network->latent_kind() != described.latent_under(request.own) && !is_quantized)
     throw std::logic_error("the network '" + name +
                            "' has a different kind of latent than it was registered with");
+  network->made_with(request.options);
   return network;
 }
 

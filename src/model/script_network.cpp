@@ -1,20 +1,15 @@
 // A network that was written in Python and saved as TorchScript (model.name: script).
 //
-// This file is all that knows the format: TorchScript is deprecated in torch 2.11, but still the
-// only form of a Python network that LibTorch can train. Another format would be another network
-// registered beside this one.
+// This file and script_method.hpp, and beside them a loss from Python
+// (../objective/script_loss.hpp), are all that knows the format: TorchScript is deprecated in
+// torch 2.11, but still the only form of a Python network that LibTorch can train. Another format
+// would be another network registered beside this one.
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/jit/ir/alias_analysis.h>
-#include <torch/csrc/jit/passes/inliner.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -23,6 +18,7 @@
 #include "base/list_of_ten.hpp"
 #include "base/text.hpp"
 #include "model/network_registry.hpp"
+#include "model/script_method.hpp"
 #include "model/space.hpp"
 
 namespace vae_dist::model {
@@ -34,25 +30,6 @@ struct ScriptSettings {
   bool draws_initial_values = false;
   std::vector<std::string> summed_buffers;
 };
-
-// The executor of TorchScript that observes the first runs and then fuses operations would change
-// results in the middle of a run, and again after a resume.
-void fix_executor() {
-  torch::jit::getExecutorMode() = true;
-  torch::jit::getProfilingMode() = false;
-}
-
-torch::jit::Module loaded(const std::string& file) {
-  try {
-    return torch::jit::load(file, c10::kCPU);
-  } catch (const c10::Error& error) {
-    const std::string whole = error.what_without_backtrace();
-    throw std::invalid_argument(base::text(file,
-                                           " cannot be read as TorchScript (the file that "
-                                           "torch.jit.script(network).save(FILE) writes): ",
-                                           whole.substr(0, whole.find('\n'))));
-  }
-}
 
 // The parameters and buffers of a script under their own names, as a tree of modules that share
 // its tensors.
@@ -114,50 +91,13 @@ class ScriptTree : public torch::nn::Module, public InitialisesItself {
   const bool draws_;
 };
 
-// Whether an operation draws random numbers, in training mode at least. Recurrent layers drop out
-// inside one operation.
-bool draws_numbers_in(const torch::jit::Node& node) {
-  const c10::FunctionSchema* const schema = node.maybeSchema();
-  if (!schema) return false;
-  for (const c10::Argument& argument : schema->arguments())
-    if (argument.name().find("dropout") != std::string::npos) return true;
-  const auto operation = c10::Dispatcher::singleton().findSchema(schema->operator_name());
-  return operation && operation->hasTag(at::Tag::nondeterministic_seeded);
-}
-
-// One half of the network: a method of a script, with everything it calls inlined.
-class Half {
+// One half of the network.
+class Half : public ScriptMethod {
  public:
-  Half(torch::jit::Module script, const std::string& method, const std::string& key)
-      : script_(std::move(script)), key_(key) {
-    name_ = script_.find_method(method) ? method : "forward";
-    if (!script_.find_method(name_))
-      throw std::invalid_argument(base::text(key_, ": the script has neither a method ", method,
-                                             " nor a method forward (a network exports others than "
-                                             "forward with @torch.jit.export)"));
-    const auto graph = script_.get_method(name_).graph()->copy();
-    torch::jit::Inline(*graph);
-    note_statistics(graph->block());
-    look_at(graph->block(), torch::jit::AliasDb(graph));
-    of_normalisations_.clear();
-  }
-
-  // The tensors that it takes, with those that have defaults.
-  bool takes(std::size_t count) const {
-    const auto& arguments = script_.get_method(name_).function().getSchema().arguments();
-    const auto needed = std::count_if(arguments.begin() + 1, arguments.end(),
-                                      [](const auto& each) { return !each.default_value(); });
-    return static_cast<std::size_t>(needed) <= count && count < arguments.size();
-  }
-  bool draws() const { return draws_; }
-  bool changes(const at::Tensor& buffer) const {
-    return changes_any_ || changed_.contains(buffer.unsafeGetTensorImpl());
-  }
-  std::string name() const { return base::text(key_, " (", name_, ")"); }
+  using ScriptMethod::ScriptMethod;
 
   std::vector<at::Tensor> operator()(std::vector<at::Tensor> given) const {
-    std::vector<torch::jit::IValue> stack(given.begin(), given.end());
-    const torch::jit::IValue out = script_.get_method(name_)(std::move(stack));
+    const torch::jit::IValue out = run(std::vector<torch::jit::IValue>(given.begin(), given.end()));
     if (out.isTensor()) return {out.toTensor()};
     std::vector<at::Tensor> tensors;
     if (out.isTuple()) {
@@ -172,72 +112,6 @@ class Half {
     throw std::invalid_argument(
         base::text(name(), " returns ", out.tagKind(), ", not a tensor or a tuple of tensors"));
   }
-
- private:
-  void look_at(torch::jit::Block* block, const torch::jit::AliasDb& aliases) {
-    for (torch::jit::Node* const node : block->nodes()) {
-      if (draws_numbers_in(*node)) draws_ = true;
-      if (node->kind() == c10::prim::SetAttr)
-        throw std::invalid_argument(
-            base::text(key_, ": the network assigns self.", node->s(c10::attr::name),
-                       ", which would be neither kept nor equal on all ranks. Make it a buffer "
-                       "(register_buffer) and change it in place: self.",
-                       node->s(c10::attr::name), ".copy_(...) or .add_(...)"));
-      if (node->kind() == c10::prim::GetAttr &&
-          node->output()->type()->isSubtypeOf(*c10::OptionalType::ofTensor()) &&
-          changes(node->output(), aliases))
-        note_change_of(*node);
-      for (torch::jit::Value* const value : node->outputs())
-        if (value->type()->kind() == c10::TypeKind::GeneratorType)
-          throw std::invalid_argument(
-              base::text(key_,
-                         ": the network has a random generator of its own, whose draws would "
-                         "depend on the number of ranks. Draw without one: the program seeds "
-                         "the default generator for each replica of a step"));
-      for (torch::jit::Block* const inner : node->blocks()) look_at(inner, aliases);
-    }
-  }
-
-  // Normalisations change their running statistics, which their schemas do not say.
-  void note_statistics(torch::jit::Block* block) {
-    for (torch::jit::Node* const node : block->nodes()) {
-      const std::string kind = node->kind().toQualString();
-      if (kind.find("batch_norm") != std::string::npos ||
-          kind.find("instance_norm") != std::string::npos)
-        for (torch::jit::Value* const value : node->inputs())
-          if (value->type()->isSubtypeOf(*c10::OptionalType::ofTensor()))
-            of_normalisations_.push_back(value);
-      for (torch::jit::Block* const inner : node->blocks()) note_statistics(inner);
-    }
-  }
-
-  bool changes(torch::jit::Value* value, const torch::jit::AliasDb& aliases) const {
-    return aliases.hasWriters(value) ||
-           std::any_of(of_normalisations_.begin(), of_normalisations_.end(),
-                       [&](torch::jit::Value* other) { return aliases.mayAlias(value, other); });
-  }
-
-  // Notes the tensor behind self.a.b.c.
-  void note_change_of(const torch::jit::Node& node) {
-    std::vector<std::string> names;
-    const torch::jit::Node* owner = &node;
-    for (; owner->kind() == c10::prim::GetAttr; owner = owner->input()->node())
-      names.push_back(owner->s(c10::attr::name));
-    if (owner->kind() != c10::prim::Param) {  // a module that is chosen while the network runs
-      changes_any_ = true;
-      return;
-    }
-    torch::jit::IValue value = script_._ivalue();
-    for (auto name = names.rbegin(); name != names.rend(); ++name)
-      value = value.toObjectRef().getAttr(*name);
-    if (value.isTensor()) changed_.insert(value.toTensor().unsafeGetTensorImpl());
-  }
-
-  torch::jit::Module script_;
-  std::string key_, name_;
-  bool draws_ = false, changes_any_ = false;
-  std::set<const void*> changed_;
-  std::vector<torch::jit::Value*> of_normalisations_;  // what they read: input, weights, statistics
 };
 
 class ScriptNetwork : public LatentModel, public InitialisesItself {
@@ -245,14 +119,13 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
   ScriptNetwork(const NetworkOptions& options, const ScriptSettings& settings,
                 std::shared_ptr<Likelihood> likelihood)
       : options_(options), gives_point_(settings.gives_point) {
-    fix_executor();
     if (!settings.encoder || !settings.decoder)
       throw std::invalid_argument(
           "model.encoder and model.decoder must name TorchScript files (the same one if it has "
           "methods encode and decode)");
-    const torch::jit::Module first = loaded(*settings.encoder);
+    const torch::jit::Module first = load_script(*settings.encoder);
     const bool in_one = *settings.encoder == *settings.decoder;
-    const torch::jit::Module second = in_one ? first : loaded(*settings.decoder);
+    const torch::jit::Module second = in_one ? first : load_script(*settings.decoder);
     encoder_.emplace(first, "encode", "model.encoder");
     decoder_.emplace(second, "decode", "model.decoder");
     std::set<const void*> seen;
@@ -278,7 +151,6 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
   OwnBuffers own_buffers() const override { return own_buffers_; }
 
   bool draws_numbers() const override { return encoder_->draws() || decoder_->draws(); }
-  void draw_from(std::uint64_t seed) override { seed_ = seed; }
 
   // Of parameters that the script of a single file has beside those of its modules.
   bool initialise(const FillUniform& fill) override { return !root_ || root_->initialise(fill); }
@@ -356,14 +228,9 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
                                                there.empty() ? "none" : base::list_of_ten(there)));
   }
 
-  // In evaluation every batch gets the same draws, so that a result does not depend on what was
-  // evaluated before it.
   void begin_draws(std::uint64_t half, c10::Device device) const {
     if (!draws_numbers()) return;
-    const std::uint64_t seed = 2 * (is_training() ? seed_ : 0) + half;
-    at::Generator generator = at::globalContext().defaultGenerator(device);
-    const std::lock_guard lock(generator.mutex());
-    generator.set_current_seed(seed);
+    seed_script_draws(device, 2 * draw_seed() + half);
   }
 
   static std::string shape_text(at::IntArrayRef sizes) {
@@ -448,19 +315,14 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
                                                              "condition",
                                                ", but does not take so many arguments"));
     constexpr std::int64_t kSamples = 2;
-    std::vector<std::int64_t> shape = batch_shape(options_.input_channels(), options_.space);
-    shape[0] = kSamples;
-    Sample sample(
-        at::zeros(shape).contiguous(memory_format(options_.space.size(), options_.channels_last)));
-    if (options_.condition_values > 0)
-      sample.condition = at::zeros({kSamples, options_.condition_values});
+    const Sample sample = batch_of_zeros(options_, kSamples);
     std::vector<at::Tensor> before;
     for (const at::Tensor& buffer : buffers()) before.push_back(buffer.clone());
     eval();
     LatentShape latent{options_.latent_dim};
     try {
       begin_draws(0, c10::kCPU);
-      std::vector<at::Tensor> given = {sample.x}, of_decoder;
+      std::vector<at::Tensor> given = {sample.input()};
       if (options_.condition_values > 0) given.push_back(sample.condition);
       const std::vector<at::Tensor> encoded = (*encoder_)(given);
       const Posterior posterior = posterior_of(encoded, kSamples);
@@ -475,7 +337,7 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
     } catch (const std::invalid_argument&) {
       throw;
     } catch (const std::exception& error) {
-      refuse_batch(shape, error);
+      refuse_batch(sample.input().sizes(), error);
     }
     std::vector<std::string> without, changed;
     for (const auto& entry : named_parameters()) {
@@ -515,7 +377,6 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
   std::optional<Half> encoder_, decoder_;
   std::shared_ptr<ScriptTree> root_;
   OwnBuffers own_buffers_;
-  std::uint64_t seed_ = 0;
 };
 
 const RegisteredNetwork kScript(

@@ -6,8 +6,10 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/error.hpp"
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
+#include "objective/script_loss.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -98,6 +100,26 @@ Regulariser commitment_to(const model::VectorQuantizer& codes, const ObjectiveOp
           .in_nats = false};
 }
 
+// The prefix lets a script's terms have any name.
+base::Term script_term(const std::string& name) {
+  return {.name = "loss_" + name,
+          .title = "Loss term " + name,
+          .unit = "",
+          .series = "vae_dist_loss_term",
+          .help = "Value that the loss of objective.script reported in the last step.",
+          .labels = {{"term", name}}};
+}
+
+std::shared_ptr<const ScriptLoss> loaded_script(const std::string& file,
+                                                model::LatentModel& model) {
+  if (file.empty()) return nullptr;
+  try {
+    return std::make_shared<const ScriptLoss>(file, model);
+  } catch (const std::invalid_argument& error) {
+    throw base::BadInput(base::text("objective.script ", file, ": ", error.what()));
+  }
+}
+
 base::Term log_p_term(std::int64_t draws) {
   const std::string number = std::to_string(draws);
   return {
@@ -126,8 +148,11 @@ double reconstruction_nats(double reduced, const ObjectiveOptions& options,
   return d * (reduced / (2 * variance) + 0.5 * std::log(2 * std::numbers::pi * variance));
 }
 
-Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& model)
-    : options_(options), kind_(model.latent_kind()), latent_values_(model.latent_values()) {
+Objective::Objective(const ObjectiveOptions& options, model::LatentModel& model)
+    : options_(options),
+      kind_(model.latent_kind()),
+      latent_values_(model.latent_values()),
+      script_(loaded_script(options.script, model)) {
   if (kind_ == base::LatentKind::none) {
     extra_terms_.push_back(effective_samples_term());
     for (const std::int64_t count : growing_counts(options.prior_samples))
@@ -156,6 +181,11 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
     }
     options_.regularisers.push_back(commitment_to(*codes, options_, latent_values_));
   }
+  if (script_)
+    for (std::size_t i = 1; i < script_->names().size(); ++i) {
+      extra_terms_.push_back(script_term(script_->names()[i]));
+      options_.script_terms.push_back(extra_terms_.back().name);
+    }
   for (const Regulariser& regulariser : options_.regularisers)
     if (Critic* const critic = regulariser.critic()) critic->build(latent_values_);
   // The values of critics come last.
@@ -172,6 +202,24 @@ Objective::Objective(const ObjectiveOptions& options, const model::LatentModel& 
            .series = "vae_dist_regulariser",
            .help = "Unweighted value of a regulariser of the latent code in the last step.",
            .labels = {{"term", term.name}}});
+}
+
+bool Objective::draws_numbers() const { return script_ && script_->draws_numbers(); }
+
+std::vector<at::Tensor> Objective::script_values(const model::LatentModel& model,
+                                                 const Forward& forward,
+                                                 const model::Sample& sample,
+                                                 const StepWeights& weights) const {
+  if (!script_) return {};
+  return (*script_)(model, forward, sample, weights, 1);
+}
+
+at::Tensor Objective::add_script(const model::LatentModel& model, const Forward& forward,
+                                 const model::Sample& sample, const StepWeights& weights,
+                                 std::int64_t replicas, LossTerms& out) const {
+  const std::vector<at::Tensor> values = (*script_)(model, forward, sample, weights, replicas);
+  for (std::size_t i = 1; i < values.size(); ++i) out.extra_terms.push_back(values[i].detach());
+  return values.front();
 }
 
 std::int64_t Objective::noise_per_sample(std::int64_t replica_samples) const {
@@ -195,6 +243,7 @@ at::Tensor Objective::reduced(const model::LatentModel& model, const model::Deco
 }
 
 bool Objective::is_charged_as_a_sum() const {
+  if (!is_standard()) return true;
   return options_.capacity_gamma == 0 && options_.free_bits == 0;
 }
 
@@ -290,7 +339,8 @@ LossTerms Objective::terms(model::LatentModel& model, const model::Sample& sampl
 
 LossTerms Objective::with_posterior(model::LatentModel& model, const model::Sample& sample,
                                     const StepWeights& weights, std::int64_t replicas) const {
-  const auto [posterior, z, prior, decoded] = forward(model, sample, /*decode=*/true);
+  const Forward through = forward(model, sample, /*decode=*/true);
+  const auto& [posterior, z, prior, decoded] = through;
   const std::vector<at::Tensor> regularisers = regulariser_values({posterior, z, prior}, replicas);
   LossTerms out;
   out.reconstruction =
@@ -300,28 +350,32 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
   if (model.likelihood().traits().follows_error)
     out.extra_terms = {model::Likelihood::squared_error(decoded, sample).detach()};
   if (code_use_terms_) out.extra_terms.insert(out.extra_terms.end(), 2, zero_of(sample));
+  out.kld = posterior.is_point() ? zero_of(sample) : kl_divergence(posterior.mu, posterior.log_var);
+  const at::Tensor loss = is_standard()
+                              ? loss_of_replicas(through, out, weights, replicas)
+                              : add_script(model, through, sample, weights, replicas, out);
   report_values(regularisers, out);
-  if (posterior.is_point()) {
-    out.kld = at::zeros({}, sample.x.options());
-    out.loss = regularised(out.reconstruction, regularisers, weights);
-    if (has_critics()) add_critics(z, critics_of_replicas(z, prior, replicas), weights, out);
-    return out;
-  }
-  out.kld = kl_divergence(posterior.mu, posterior.log_var);
+  out.loss = regularised(loss, regularisers, weights);
+  if (has_critics()) add_critics(z, critics_of_replicas(z, prior, replicas), weights, out);
+  return out;
+}
+
+at::Tensor Objective::loss_of_replicas(const Forward& forward, const LossTerms& terms,
+                                       const StepWeights& weights, std::int64_t replicas) const {
+  const model::Posterior& posterior = forward.posterior;
+  if (posterior.is_point()) return terms.reconstruction;
   const at::Tensor all_charged =
       is_charged_as_a_sum()
-          ? charged({out.kld, {}}, weights)
+          ? charged({terms.kld, {}}, weights)
           : mean_over_replicas(
-                sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {
+                posterior.mu.size(0), replicas, [&](std::int64_t first, std::int64_t count) {
                   const at::Tensor kl = kl_per_dimension(posterior.mu.narrow(0, first, count),
                                                          posterior.log_var.narrow(0, first, count));
                   return charged(
                       {kl.sum(1).mean(), options_.free_bits > 0 ? kl.mean(0) : at::Tensor()},
                       weights);
                 });
-  out.loss = regularised(loss_of(out.reconstruction, all_charged, weights), regularisers, weights);
-  if (has_critics()) add_critics(z, critics_of_replicas(z, prior, replicas), weights, out);
-  return out;
+  return loss_of(terms.reconstruction, all_charged, weights);
 }
 
 LossTerms Objective::importance_weighted(model::LatentModel& model, const model::Sample& sample,

@@ -9,11 +9,14 @@
 //   autoencoder               reconstruction
 //   decoder-only model        -log (1/K) sum_k p(x|z_k), z_k ~ N(0, I): an estimate of the negative
 //                             log marginal likelihood
+//   with `script`             what a script from Python computes (script_loss.hpp), in place of
+//                             reconstruction and KL
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,9 +25,12 @@
 #include "model/latent_model.hpp"
 #include "objective/kld_weight.hpp"
 #include "objective/regulariser.hpp"
+#include "objective/step_weights.hpp"
 #include "objective/whole_batch.hpp"
 
 namespace vae_dist::objective {
+
+class ScriptLoss;
 
 struct ObjectiveOptions {
   Reduction reduction = Reduction::mean;
@@ -33,27 +39,14 @@ struct ObjectiveOptions {
   std::int64_t importance_samples = 1;  ///< K of a variational autoencoder
   std::int64_t prior_samples = 64;      ///< K of a decoder-only model
   std::vector<Regulariser> regularisers =
-      {};                    ///< of the latent code; need an encoder, and no importance samples
-  double commitment = 0;     ///< weight of the distance to the codes of a quantized latent
+      {};                   ///< of the latent code; need an encoder, and no importance samples
+  double commitment = 0;    ///< weight of the distance to the codes of a quantized latent
+  std::string script = {};  ///< TorchScript file of the loss; empty: the loss is one of the above
+  /// The names, as terms, of what that loss reports beside what it minimises. Objective, which
+  /// loads the file, fills them in.
+  std::vector<std::string> script_terms = {};
   bool whole_batch = false;  ///< what is no sum over samples is computed of the global batch, not
                              ///< of each replica (whole_batch.hpp)
-};
-
-/// The weights of the loss that change with the step.
-struct StepWeights {
-  double kld_factor = 0;     ///< M_N * beta(step)
-  double capacity_nats = 0;  ///< C(step)
-  /// The ramp of each regulariser (Regulariser::ramp()); those that are missing are 1.
-  std::vector<double> ramps = {};
-  double code_draw = 0;            ///< where candidates for unused codes are taken from, in [0, 1)
-                                   ///< (VectorQuantizer::add_statistics())
-  std::uint64_t network_seed = 0;  ///< of the numbers that a network draws itself in this step
-
-  /// The same numbers as scalars on the model's device, or undefined. If defined, the loss uses
-  /// them, because each launch of a captured step must read the current numbers from the device.
-  /// Both ways give the same bits.
-  at::Tensor kld_factor_on_device = {}, capacity_nats_on_device = {}, ramps_on_device = {},
-             code_draw_on_device = {};
 };
 
 /// The terms of a loss, all scalars. `loss` carries the gradient.
@@ -80,7 +73,9 @@ struct MeanKl {
 
 class Objective {
  public:
-  Objective(const ObjectiveOptions& options, const model::LatentModel& model);
+  /// Throws base::BadInput, naming the file, if `options.script` cannot be used with the model
+  /// (ScriptLoss), which is left as it was.
+  Objective(const ObjectiveOptions& options, model::LatentModel& model);
 
   const ObjectiveOptions& options() const { return options_; }
 
@@ -92,6 +87,15 @@ class Objective {
   /// The terms of this objective besides loss, reconstruction and KL: "effective_samples",
   /// "log_p_of_16_draws", a regulariser's value, ...
   const std::vector<base::Term>& extra_terms() const { return extra_terms_; }
+
+  /// Whether the loss draws random numbers itself (ScriptLoss::draws_numbers()).
+  bool draws_numbers() const;
+
+  /// Returns what a script computes of a batch in evaluation: the loss, and the values of
+  /// ObjectiveOptions::script_terms. Empty without a script.
+  std::vector<at::Tensor> script_values(const model::LatentModel& model, const Forward& forward,
+                                        const model::Sample& sample,
+                                        const StepWeights& weights) const;
 
   /// The index in extra_terms() of the squared error per value, mean over replicas; empty unless
   /// the likelihood derives its sigma from the error (LikelihoodTraits::follows_error).
@@ -191,6 +195,15 @@ class Objective {
   bool is_charged_as_a_sum() const;
   bool looks_at_means() const;
   bool looks_at_reconstruction() const;
+  // Whether a batch's loss has terms of the reconstruction and the KL that are the program's own.
+  bool is_standard() const { return script_ == nullptr; }
+  // The loss of the reconstruction and the KL, of replicas one after the other.
+  at::Tensor loss_of_replicas(const Forward& forward, const LossTerms& terms,
+                              const StepWeights& weights, std::int64_t replicas) const;
+  // Puts the script's values behind the terms that are there, and returns the loss.
+  at::Tensor add_script(const model::LatentModel& model, const Forward& forward,
+                        const model::Sample& sample, const StepWeights& weights,
+                        std::int64_t replicas, LossTerms& out) const;
   // Adds the critics' part of a batch to the terms.
   void add_critics(const at::Tensor& z, const CriticBatch& batch, const StepWeights& weights,
                    LossTerms& out) const;
@@ -209,6 +222,7 @@ class Objective {
   std::vector<base::Term> extra_terms_;
   std::optional<std::size_t> squared_error_term_, code_use_terms_;
   bool follows_error_ = false;  // the likelihood
+  std::shared_ptr<const ScriptLoss> script_;
 };
 
 /// Converts the mean of Objective::reduced() to the reconstruction term of the exact negative

@@ -46,9 +46,19 @@ at::Tensor inner_product(const at::Tensor& a, const at::Tensor& b) { return (a *
 
 }  // namespace
 
+Forward Forward::narrow(std::int64_t first, std::int64_t count) const {
+  const auto part = [&](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.narrow(0, first, count) : tensor;
+  };
+  return {{part(posterior.mu), part(posterior.log_var)},
+          part(z),
+          part(prior),
+          decoded.narrow(first, count)};
+}
+
 bool Objective::looks_at_reconstruction() const {
-  return options_.whole_batch && follows_error_ && options_.importance_samples == 1 &&
-         kind_ != base::LatentKind::none;
+  return is_standard() && options_.whole_batch && follows_error_ &&
+         options_.importance_samples == 1 && kind_ != base::LatentKind::none;
 }
 
 bool Objective::looks_at_means() const {
@@ -222,8 +232,10 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward, co
     out.kld = at::zeros({}, sample.x.options());
   } else {
     out.kld = kl_divergence(posterior.mu, posterior.log_var);
-    if (is_charged_as_a_sum()) loss = loss_of(loss, charged({out.kld, {}}, weights), weights);
+    if (is_standard() && is_charged_as_a_sum())
+      loss = loss_of(loss, charged({out.kld, {}}, weights), weights);
   }
+  if (!is_standard()) loss = add_script(model, forward, sample, weights, 1, out);
   for (std::size_t i = 0; i < options_.regularisers.size(); ++i) {
     const Regulariser& regulariser = options_.regularisers[i];
     if (regulariser.critic()) continue;

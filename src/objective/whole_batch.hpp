@@ -30,6 +30,8 @@ struct Forward {
   model::Posterior posterior;
   at::Tensor z, prior;     ///< [B, L]; `prior` is undefined unless a regulariser asks for it
   model::Decoded decoded;  ///< empty if only the encoder ran
+
+  Forward narrow(std::int64_t first, std::int64_t count) const;
 };
 
 /// What a batch contributes to the whole one.

@@ -202,7 +202,8 @@ void Recorder::evaluation(std::int64_t step, std::int64_t epoch, const std::stri
   for (const evaluate::Evaluation::LogP& estimate : result.log_p)
     record.emplace_back(base::text("log_p_of_", estimate.draws, "_draws"), estimate.nats);
   if (result.effective_samples) record.emplace_back("effective_samples", *result.effective_samples);
-  for (const auto& [term, value] : result.regularisers) record.emplace_back(term, value);
+  for (const auto* terms : {&result.regularisers, &result.script_terms})
+    for (const auto& [term, value] : *terms) record.emplace_back(term, value);
   if (!result.kld_per_dimension.empty())
     record.emplace_back("kld_per_dimension", result.kld_per_dimension);
   write(record);

@@ -222,8 +222,8 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
   if (!wanted.device.device.is_cuda()) return;
   use_recorder(device::make_graph_recorder(wanted.device.device));
   std::string reason = why_not_captured(wanted.config, wanted.device);
-  if (reason.empty() && model_->draws_numbers()) {
-    reason = "the network draws random numbers, whose seed each step sets on the host";
+  if (reason.empty() && (model_->draws_numbers() || objective_.draws_numbers())) {
+    reason = "network or loss draw random numbers, whose seed each step sets on the host";
     check_cuda_graph(wanted.config, reason);
   }
   if (numbers_go_to_device(wanted.config, wanted.device))

@@ -17,9 +17,11 @@ objective::ObjectiveOptions objective_options(const config::ObjectiveConfig& obj
   objective::ObjectiveOptions options;
   options.reduction = objective.reduction == config::Reduction::sum ? objective::Reduction::sum
                                                                     : objective::Reduction::mean;
-  options.free_bits = objective.free_bits;
-  options.capacity_gamma = objective.capacity.gamma.value_or(0);
-  options.importance_samples = objective.importance_samples;
+  const bool scripted = objective.name == config::ObjectiveName::script;
+  options.script = scripted ? objective.script.value() : "";
+  options.free_bits = scripted ? 0 : objective.free_bits;
+  options.capacity_gamma = scripted ? 0 : objective.capacity.gamma.value_or(0);
+  options.importance_samples = scripted ? 1 : objective.importance_samples;
   options.prior_samples = objective.prior_samples;
   options.regularisers = objective::make_regularisers(objective.regularisers, training_samples);
   options.whole_batch = objective.scope == config::Scope::global;
@@ -48,7 +50,7 @@ std::optional<objective::StepWeights> ResolvedObjective::final_weights() const {
   // With a capacity, beta has no effect.
   const bool ramps = std::any_of(options.regularisers.begin(), options.regularisers.end(),
                                  [](const auto& each) { return each.ramp_steps > 0; });
-  const bool move = capacity.gamma
+  const bool move = options.capacity_gamma > 0
                         ? final_capacity(capacity) != 0
                         : beta.schedule != config::BetaSchedule::constant && beta.from != last;
   if (!ramps && (!has_kld || !move)) return std::nullopt;

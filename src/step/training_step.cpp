@@ -89,7 +89,7 @@ void TrainingStep::begin() {
 
 // The same numbers in a first pass as in the second.
 void TrainingStep::draw_numbers_of(std::int64_t index, const objective::StepWeights& weights) {
-  if (!parts_.model.draws_numbers()) return;
+  if (!parts_.model.draws_numbers() && !parts_.objective.draws_numbers()) return;
   const base::PhiloxCounter words =
       base::random_block({static_cast<std::uint32_t>(weights.network_seed >> 32),
                           static_cast<std::uint32_t>(weights.network_seed)},

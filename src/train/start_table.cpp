@@ -25,7 +25,9 @@ bool is_sum(const StartFacts& f) {
 // its schedule; nothing if it is learned or there is no KL.
 std::optional<double> sigma_of(const StartFacts& f) {
   const std::optional<double> sigma = f.objective.likelihood.fixed_sigma;
-  if (!sigma || !f.objective.has_kld || f.objective.options.capacity_gamma > 0) return std::nullopt;
+  const objective::ObjectiveOptions& options = f.objective.options;
+  if (!sigma || !f.objective.has_kld || options.capacity_gamma > 0 || !options.script.empty())
+    return std::nullopt;
   const double beta = step::largest_beta(f.config.objective.beta);
   if (is_sum(f)) return objective::effective_sigma_of_sum(f.objective.kld_weight, beta, *sigma);
   return objective::effective_sigma(f.objective.kld_weight, beta, f.train.shape().values());
@@ -226,7 +228,9 @@ base::TableRows start_table(const StartFacts& f) {
                  data_bytes > 0
                      ? base::text(", ", base::format_bytes(data_bytes), " per node for the data")
                      : ""));
-  rows.emplace_back("loss", likelihood_text(f));
+  if (!f.objective.options.script.empty())
+    rows.emplace_back("loss", "of the script " + f.objective.options.script);
+  rows.emplace_back(f.objective.options.script.empty() ? "loss" : "likelihood", likelihood_text(f));
   add_regularizer(f, rows);
   if (const auto sigma = sigma_of(f))
     rows.emplace_back("sigma_eff",

@@ -226,11 +226,11 @@ bool nothing_is_left(const config::TrainConfig& train, const step::LearningRateP
 
 // Finds by what this run compares its evaluations. A collective.
 ComparedBy find_measures(const config::Config& config, const run::PreparedRun& run,
-                         comm::CpuCommunicator& all_ranks) {
+                         const objective::Objective& objective, comm::CpuCommunicator& all_ranks) {
   ComparedBy out;
   comm::agree(all_ranks, [&] {
     const data::SampleDataset& data = run.validation() ? *run.validation() : run.data.train;
-    out = compared_by(config, run.objective.options,
+    out = compared_by(config, objective.options(),
                       inference::evaluation_options(config, run.objective, data, {0, data.size()},
                                                     0, run.device.device));
   });
@@ -422,9 +422,9 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
       setup.resumed ? input::FoundInTraining{setup.state.normalisation, setup.state.conditions}
                     : input::FoundInTraining());
   require_the_same_run(setup, run, request.program, *all_ranks);
-  const ComparedBy by = find_measures(config, run, *all_ranks);
-  const std::string forgotten = forget_other_measures(by, setup.state);
   step::Learner learner = make_learner(setup, run, *all_ranks, collectives);
+  const ComparedBy by = find_measures(config, run, learner.objective(), *all_ranks);
+  const std::string forgotten = forget_other_measures(by, setup.state);
   const std::string last_steps =
       setup.resumed && setup.checkpoint ? setup.checkpoint->last_steps : "";
   resume(learner, setup, request.dry_run, *all_ranks);

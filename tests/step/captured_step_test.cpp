@@ -4,7 +4,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/script.h>
 
+#include <filesystem>
 #include <limits>
 
 #include "base/error.hpp"
@@ -81,6 +83,29 @@ class Rank : public SmallRank {
   }
 };
 
+// A loss as Python would save it: its weight of the KL has another value in each step.
+class SavedLoss {
+ public:
+  SavedLoss() {
+    torch::jit::Module loss("Loss");
+    loss.define(R"(
+def loss(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    mu, log_var = outputs["mu"], outputs["log_var"]
+    error = (outputs["reconstruction"] - x).abs().mean()
+    kl = 0.5 * (mu * mu + log_var.exp() - 1 - log_var).sum(1).mean()
+    return {"all": error + weights["kld_weight"] * kl, "kl": kl, "error": error}
+)");
+    loss.save(file());
+  }
+  ~SavedLoss() { std::filesystem::remove(file()); }
+  SavedLoss(const SavedLoss&) = delete;
+  SavedLoss& operator=(const SavedLoss&) = delete;
+
+  std::string file() const {
+    return testing::TempDir() + "captured_step_test_" + std::to_string(::getpid()) + ".pt";
+  }
+};
+
 struct Case {
   std::string name;
   int ranks = 1;
@@ -131,6 +156,20 @@ std::vector<Case> cases() {
     config.model.codes.restart_after = 2;
     config.distributed.reproducible = true;
   };
+  const auto script = [](config::Config& config) {
+    static const SavedLoss saved;
+    config.objective.name = config::ObjectiveName::script;
+    config.objective.script = saved.file();
+    config.distributed.reproducible = true;
+  };
+  out.push_back({"LossOfAScript", 1, 1, script});
+  out.push_back({"LossOfAScriptOfTwoRanksOfTwoReplicas", 2, 4, script});
+  out.push_back({"LossOfAScriptBesideTheWholeBatch", 2, 4,
+                 [script, total_correlation](config::Config& config) {
+                   script(config);
+                   total_correlation(config);
+                 },
+                 true});
   out.push_back({"Codes", 1, 1, codes});
   out.push_back({"CodesOfTwoRanksOfTwoReplicas", 2, 4, codes});
   out.push_back({"ClippedWithAnAverage", 1, 2, [](config::Config& config) {
