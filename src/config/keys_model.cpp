@@ -82,7 +82,9 @@ std::string items_help(const std::vector<const base::Item*>& items) {
 void add_run_keys(std::vector<base::Key>& keys, RunConfig& run) {
   base::Section section(keys, "run");
   section.key("name", run.name, "the run directory is <directory>/<name>").required().may_change();
-  section.key("directory", run.directory, "parent folder of run directories").may_change();
+  section.key("directory", run.directory, "parent folder of run directories")
+      .is_folder()
+      .may_change();
   section
       .key("seed", run.seed,
            "seed of everything random: weights, sample order, noise, augmentation")

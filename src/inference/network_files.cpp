@@ -24,7 +24,7 @@ void for_each_file(
   std::map<std::string, std::string> first_key;
   for (const base::Key& key : base::own_keys_of(*network, chosen.own.of(*network))) {
     auto* const* const name = std::get_if<std::optional<std::string>*>(&key.slot);
-    if (!name || !**name) continue;
+    if (key.named != base::Named::file || !name || !**name) continue;
     std::string& file = ***name;
     visit(file, run_directory / "network" / first_key.emplace(file, key.name).first->second);
   }
