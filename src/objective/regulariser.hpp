@@ -35,7 +35,7 @@ struct LatentRows {
   at::Tensor z;                ///< [B, L], drawn from the posterior, or the code itself
   at::Tensor prior;            ///< [B, L], draws of p(z), one for each sample and keyed by it;
                                ///< defined if a regulariser of the objective asks for them
-  at::Tensor quantized;        ///< [B, L], z as its codes, where the latent is quantized and the
+  at::Tensor quantized = {};   ///< [B, L], z as its codes, where the latent is quantized and the
                                ///< decoder has read it (model::Decoded::quantized)
 
   LatentRows narrow(std::int64_t first, std::int64_t count) const;
