@@ -71,6 +71,9 @@ using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, std::opti
                           std::optional<std::string>*, std::vector<std::int64_t>*,
                           std::vector<double>*, std::vector<std::string>*, Choice*, ItemList*>;
 
+/// What the texts of a key name.
+enum class Named { nothing_on_disk, file, folder };
+
 struct Key {
   std::string name;  ///< dotted: "train.global_batch"
   Slot slot;
@@ -88,6 +91,8 @@ struct Key {
                            ///< not be empty
   std::size_t length = 0;  ///< required number of list entries; 0: any number
   bool required = false;   ///< every run must set it
+  Named named = Named::nothing_on_disk;  ///< a leading ~ of a file or folder is expanded, and
+                                         ///< shells complete it
   bool may_change_on_resume = false;
   std::string default_text;    ///< the default as the configuration writes it
   std::string for_older_runs;  ///< value, as text, for runs that were started before this key
@@ -122,6 +127,8 @@ class Row {
   Row& of_any_size() { return key_.any_size = true, *this; }
   Row& entries(std::size_t count) { return key_.length = count, *this; }
   Row& empty_is(std::string word) { return key_.empty_word = std::move(word), *this; }
+  Row& is_file() { return key_.named = Named::file, *this; }
+  Row& is_folder() { return key_.named = Named::folder, *this; }
   Row& required() { return key_.required = true, *this; }
   Row& may_change() { return key_.may_change_on_resume = true, *this; }
   Row& for_older_runs(std::string text) { return key_.for_older_runs = std::move(text), *this; }

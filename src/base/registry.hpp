@@ -231,6 +231,7 @@ class ItemList {
   void clear() { entries_.clear(); }
 
   const std::vector<Entry>& entries() const { return entries_; }
+  std::vector<Entry>& entries() { return entries_; }
 
   /// Returns the own keys of an entry, bound to it. They are valid until the list changes.
   static std::vector<Key> keys_of(Entry& entry);

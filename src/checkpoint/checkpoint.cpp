@@ -16,7 +16,8 @@
 #include "base/error.hpp"
 #include "base/host_name.hpp"
 #include "base/log.hpp"
-#include "checkpoint/config_json.hpp"
+#include "base/utf8.hpp"
+#include "base/yaml_json.hpp"
 #include "checkpoint/manifest.hpp"
 
 namespace vae_dist::checkpoint {
@@ -126,7 +127,7 @@ void write_files(const fs::path& directory, const Checkpoint& checkpoint) {
   write(kOptimizer, encode_safetensors(checkpoint.optimizer));
   write(kState, to_json(checkpoint.state));
   write(kConfig, checkpoint.config_yaml);
-  write(kConfigJson, config_json(checkpoint.config_yaml));
+  write(kConfigJson, base::json_text(base::json_of_yaml(checkpoint.config_yaml), 2) + "\n");
   if (!checkpoint.last_steps.empty()) write(kLastSteps, checkpoint.last_steps);
   base::write_and_sync(directory / kManifest, to_json(manifest));
   base::sync_directory(directory);

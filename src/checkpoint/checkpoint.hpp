@@ -6,7 +6,7 @@
 //                 optimizer.safetensors   moments by parameter name ("exp_avg.<name>")
 //                 state.json              TrainingState
 //                 config.yaml             the resolved configuration
-//                 config.json             the same for other readers (config_json.hpp)
+//                 config.json             the same for readers that have no YAML
 //                 state_evaluated.json    if these weights were evaluated: the TrainingState
 //                                         afterwards, which replaces state.json
 //                 last_steps.jsonl        if the survivors of a failure wrote it: log lines of its

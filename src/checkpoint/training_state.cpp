@@ -38,6 +38,7 @@ void visit_fields(State& state, const Visitor& visit) {
   visit.added("begun_from", state.begun_from);
   visit.added("best_measure", state.best_measure);
   visit.added("stop_measure", state.stop_measure);
+  visit.added("kept_files", state.kept_files);
 }
 
 struct Writer {
@@ -86,6 +87,14 @@ struct Reader {
   void operator()(const char* key, std::string& value) const {
     require(member(key).is_string(), key, "a string");
     value = member(key).get<std::string>();
+  }
+  void operator()(const char* key, FileSums& sums) const {
+    const json& found = member(key);
+    require(found.is_object(), key, "an object");
+    for (const auto& [file, sum] : found.items()) {
+      require(sum.is_string(), key, "an object of strings");
+      sums[file] = sum.get<std::string>();
+    }
   }
   void operator()(const char* key, std::optional<double>& value) const {
     const json& found = member(key);

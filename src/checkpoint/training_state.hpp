@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace vae_dist::checkpoint {
+
+/// SHA-256 of files, 64 hexadecimal digits, by the keys that name them ("model.encoder").
+using FileSums = std::map<std::string, std::string>;
 
 /// The progress of a run apart from its tensors. All counts start at the first start of the run.
 struct TrainingState {
@@ -41,6 +45,8 @@ struct TrainingState {
                            ///< also if missing in older checkpoints
   std::string begun_from;  ///< checkpoint that the run started from: its weights at step 0, or all
                            ///< of it; empty: none, also if missing in older checkpoints
+  FileSums kept_files;     ///< of which the run keeps copies; empty: none, also if missing in older
+                           ///< checkpoints
 };
 
 /// Formats the state as JSON. It reads back to the same value, floats to the same bits.

@@ -96,12 +96,6 @@ struct VerbTables {
   }
 };
 
-bool is_text(const base::Key& key) {
-  return std::holds_alternative<std::string*>(key.slot) ||
-         std::holds_alternative<std::optional<std::string>*>(key.slot) ||
-         std::holds_alternative<std::vector<std::string>*>(key.slot);
-}
-
 // Returns the words that a key of the configuration takes, without spaces: [0,1].
 std::vector<std::string> words_of(const base::Key& key) {
   std::vector<std::string> words = key.choices;
@@ -118,18 +112,18 @@ std::string key_tables() {
   config::Config config;
   std::vector<std::string> names;
   std::map<std::string, std::vector<std::string>> words;
-  std::map<std::string, bool> texts;
+  std::map<std::string, base::Named> named;
   for (const base::Key& key : config::key_table(config)) {
     if (!words.contains(key.name)) names.push_back(key.name);
     std::vector<std::string>& known = words[key.name];
     for (const std::string& word : words_of(key))
       if (std::find(known.begin(), known.end(), word) == known.end()) known.push_back(word);
-    texts[key.name] = is_text(key) && key.choices.empty() && key.entry_choices.empty();
+    if (key.named != base::Named::nothing_on_disk) named[key.name] = key.named;
   }
   ShellFunction values("__vae_dist_values", "$1", "kind=text reply=''");
   for (const std::string& name : names) {
-    if (texts.at(name))  // many of them are paths
-      values.add(name, "kind=file");
+    if (const auto place = named.find(name); place != named.end())
+      values.add(name, place->second == base::Named::file ? "kind=file" : "kind=folder");
     else if (!words.at(name).empty())
       values.add(name, words_assignment(words.at(name)));
   }

@@ -1,7 +1,5 @@
 #include "config/config_schema.hpp"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,41 +7,19 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/yaml_json.hpp"
 #include "config/check_config.hpp"
 #include "config/key_table.hpp"
-#include "config/scalar_text.hpp"
 
 namespace vae_dist::config {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Returns a value of the table ("null", "[0, 1]", "a text") as JSON.
-Json json_of(const YAML::Node& node) {
-  if (node.IsSequence()) {
-    Json out = Json::array();
-    for (const YAML::Node& entry : node) out.push_back(json_of(entry));
-    return out;
-  }
-  if (node.IsMap()) {
-    Json out = Json::object();
-    for (const auto& entry : node) out[entry.first.Scalar()] = json_of(entry.second);
-    return out;
-  }
-  if (node.IsNull()) return nullptr;
-  const std::string& text = node.Scalar();
-  if (node.Tag() == "!") return text;  // in quotes
-  if (const auto value = read_bool(text)) return *value;
-  if (const auto value = read_integer(text)) return *value;
-  if (const auto value = read_number(text)) return *value;
-  return text;
-}
-
-Json json_of(const std::string& yaml) { return json_of(YAML::Load(yaml)); }
-
+/// Values of the table ("null", "[0, 1]", "a text") as JSON.
 Json json_of(const std::vector<std::string>& yaml) {
   Json out = Json::array();
-  for (const std::string& each : yaml) out.push_back(json_of(each));
+  for (const std::string& each : yaml) out.push_back(base::json_of_yaml(each));
   return out;
 }
 
@@ -97,7 +73,7 @@ struct ValueSchema {
   }
   template <typename Value>
   Json operator()(const std::optional<Value>*) const {
-    return any_of({{{"const", json_of(key.empty_word)}}, scalar(Value{})});
+    return any_of({{{"const", base::json_of_yaml(key.empty_word)}}, scalar(Value{})});
   }
   Json operator()(const base::Choice* choice) const { return {{"enum", choice->words()}}; }
   template <typename Entry>
@@ -114,8 +90,8 @@ struct ValueSchema {
     }
     std::vector<Json> alternatives = {list};
     if (std::is_same_v<Entry, std::string>) alternatives.push_back(scalar(Entry{}));
-    if (may_be_empty && !json_of(key.empty_word).is_array())
-      alternatives.push_back({{"const", json_of(key.empty_word)}});
+    if (may_be_empty && !base::json_of_yaml(key.empty_word).is_array())
+      alternatives.push_back({{"const", base::json_of_yaml(key.empty_word)}});
     return any_of(alternatives);
   }
   Json operator()(const base::ItemList* list) const {
@@ -144,7 +120,8 @@ Json schema_of(const base::Key& key) {
                key.meaning +
                    (key.counts_when.empty() ? "" : ". It applies only when " + key.counts_when) +
                    (key.may_change_on_resume ? ". It may change when a run is resumed" : "")}};
-  if (!key.required && !key.default_text.empty()) out["default"] = json_of(key.default_text);
+  if (!key.required && !key.default_text.empty())
+    out["default"] = base::json_of_yaml(key.default_text);
   out.update(std::visit(ValueSchema{key}, key.slot));
   return out;
 }

@@ -10,6 +10,9 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <optional>
+
+#include "config/key_table.hpp"
 
 namespace vae_dist::config {
 namespace {
@@ -26,6 +29,33 @@ std::vector<std::string> expanded(const std::vector<std::string>& files) {
   for (const std::string& file : files) append_matching(with_home(file), kMostKeptNames, out);
   return out;
 }
+
+void expand(const base::Key& key);
+
+// Expands what a key names on disk, and so each key of the items of a list.
+struct Expand {
+  const base::Key& key;
+
+  void operator()(std::string* path) const {
+    if (names_a_place()) *path = with_home(*path);
+  }
+  void operator()(std::optional<std::string>* path) const {
+    if (names_a_place() && *path) *path = with_home(**path);
+  }
+  void operator()(std::vector<std::string>* files) const {
+    if (names_a_place()) *files = expanded(*files);
+  }
+  void operator()(base::ItemList* list) const {
+    for (base::ItemList::Entry& entry : list->entries())
+      for (const base::Key& own : base::ItemList::keys_of(entry)) expand(own);
+  }
+  template <typename Value>
+  void operator()(Value*) const {}
+
+  bool names_a_place() const { return key.named != base::Named::nothing_on_disk; }
+};
+
+void expand(const base::Key& key) { std::visit(Expand{key}, key.slot); }
 
 }  // namespace
 
@@ -64,13 +94,7 @@ std::vector<std::string> listed_files(const std::vector<std::string>& files) {
 }
 
 void expand_paths(Config& config) {
-  config.data.train.file = expanded(config.data.train.file);
-  config.data.validation.file = expanded(config.data.validation.file);
-  for (std::string* place : {&config.run.directory, &config.checkpoint.resume})
-    *place = with_home(*place);
-  for (std::optional<std::string>* place :
-       {&config.metrics.service_discovery, &config.metrics.textfile})
-    if (*place) *place = with_home(**place);
+  for (const base::Key& key : key_table(config)) expand(key);
 }
 
 }  // namespace vae_dist::config

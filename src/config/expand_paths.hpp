@@ -25,8 +25,8 @@ std::vector<std::string> listed_files(const std::vector<std::string>& files);
 /// A pattern of more files stays a pattern in a Config, and so in what is kept of a run.
 constexpr std::size_t kMostKeptNames = 1000;
 
-/// Expands every key that names a place on disk; data.train.file and data.validation.file may be
-/// patterns. Reads the file system.
+/// Expands every key that says that it names a file or a folder (base::Key::named), those of
+/// registered items included; a list of files may have patterns among them. Reads the file system.
 void expand_paths(Config& config);
 
 }  // namespace vae_dist::config

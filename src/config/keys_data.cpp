@@ -52,6 +52,7 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
            "the matching files, part_2 before part_10. Up to 1,000 of them are kept by name, more "
            "as "
            "the pattern")
+      .is_file()
       .required()
       .may_change();
   add_source_keys(train, data.train, data, "", nullptr);
@@ -65,6 +66,7 @@ void add_data_keys(std::vector<base::Key>& keys, DataConfig& data) {
 
   base::Section validation(keys, "data.validation");
   validation.key("file", data.validation.file, "like data.train.file; null: no validation file")
+      .is_file()
       .empty_is("null")
       .may_change();
   add_source_keys(validation, data.validation, data, "data.validation.file is set",

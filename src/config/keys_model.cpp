@@ -82,7 +82,9 @@ std::string items_help(const std::vector<const base::Item*>& items) {
 void add_run_keys(std::vector<base::Key>& keys, RunConfig& run) {
   base::Section section(keys, "run");
   section.key("name", run.name, "the run directory is <directory>/<name>").required().may_change();
-  section.key("directory", run.directory, "parent folder of run directories").may_change();
+  section.key("directory", run.directory, "parent folder of run directories")
+      .is_folder()
+      .may_change();
   section
       .key("seed", run.seed,
            "seed of everything random: weights, sample order, noise, augmentation")
@@ -192,6 +194,7 @@ void add_objective_keys(std::vector<base::Key>& keys, Config& config) {
            "TorchScript file whose method loss (or forward) maps x [B, C, space...], the network's "
            "outputs and the step's weights (both Dict[str, Tensor]) to Dict[str, Tensor]: named "
            "scalars, of which the first is minimised (src/objective/README.md)")
+      .is_file()
       .empty_is("null")
       .may_change()
       .counts_when("objective.name is script", [is_standard] { return !is_standard(); });

@@ -43,6 +43,7 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
            "auto: resume from the run's newest checkpoint; never: refuse a run that has "
            "checkpoints; directory of a checkpoint or of a run: resume from there until this run "
            "has later checkpoints of its own")
+      .is_folder()
       .may_change();
 
   base::Section evaluate(keys, "evaluate");
@@ -123,6 +124,7 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .key("service_discovery", config.metrics.service_discovery,
            "directory for the file_sd JSON file <user>-<run.name>.prometheus.json; auto: "
            "<run.name>.prometheus.json in run.directory")
+      .is_folder()
       .empty_is("auto")
       .may_change();
   metrics
@@ -133,6 +135,7 @@ void add_outcome_keys(std::vector<base::Key>& keys, Config& config) {
       .key("textfile", config.metrics.textfile,
            "directory of node_exporter's textfile collector: each rank keeps its series there, in "
            "vae_dist-<user>-<run.name>-rank<k>.prom, while it trains; null: none")
+      .is_folder()
       .may_change();
 }
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/yaml_scalar.hpp"
 #include "config/check_config.hpp"
 #include "config/scalar_text.hpp"
 
@@ -20,23 +21,25 @@ bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
 }
 
 void read(const YAML::Node& node, bool& value) {
-  const auto parsed = node.IsScalar() && !is_quoted(node) ? read_bool(node.Scalar()) : std::nullopt;
+  const auto parsed =
+      node.IsScalar() && !is_quoted(node) ? base::read_bool(node.Scalar()) : std::nullopt;
   if (!parsed) refuse("true or false", node);
   value = *parsed;
 }
 
 void read(const YAML::Node& node, std::int64_t& value) {
   const bool plain = node.IsScalar() && !is_quoted(node);
-  const auto parsed = plain ? read_integer(node.Scalar()) : std::nullopt;
+  const auto parsed = plain ? base::read_integer(node.Scalar()) : std::nullopt;
   if (!parsed)
     refuse("an integer", node,
-           plain && read_number(node.Scalar()) ? " (write plain digits: 64; at most 64 bits)" : "");
+           plain && base::read_number(node.Scalar()) ? " (write plain digits: 64; at most 64 bits)"
+                                                     : "");
   value = *parsed;
 }
 
 void read(const YAML::Node& node, double& value) {
   const auto parsed =
-      node.IsScalar() && !is_quoted(node) ? read_number(node.Scalar()) : std::nullopt;
+      node.IsScalar() && !is_quoted(node) ? base::read_number(node.Scalar()) : std::nullopt;
   if (!parsed) refuse("a number", node);
   value = *parsed;
 }

@@ -4,24 +4,13 @@
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <cmath>
+#include <string_view>
 
 namespace vae_dist::config {
 namespace {
 
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view kDigits = "0123456789";
-
-/// Parses the whole text with std::from_chars, plus the leading + that YAML allows and from_chars
-/// rejects.
-template <typename Number>
-std::optional<Number> read_whole(std::string_view text) {
-  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 /// Words that some version of YAML reads as null or a boolean, and the word that marks a required
 /// key in the printed defaults.
@@ -45,22 +34,6 @@ bool is_plain(const std::string& value) {
 }
 
 }  // namespace
-
-std::optional<bool> read_bool(std::string_view text) {
-  if (text == "true" || text == "True" || text == "TRUE") return true;
-  if (text == "false" || text == "False" || text == "FALSE") return false;
-  return std::nullopt;
-}
-
-std::optional<std::int64_t> read_integer(std::string_view text) {
-  return read_whole<std::int64_t>(text);
-}
-
-std::optional<double> read_number(std::string_view text) {
-  // from_chars also accepts "inf" and "nan".
-  const auto value = read_whole<double>(text);
-  return value && std::isfinite(*value) ? value : std::nullopt;
-}
 
 std::string number_text(double value) {
   std::array<char, 32> buffer;

@@ -20,7 +20,8 @@ constexpr std::int64_t kDecodedAtOnce = 1024;
 
 model::Decoded in_double(const model::Decoded& decoded) {
   return {decoded.output.to(at::kDouble),
-          decoded.second.defined() ? decoded.second.to(at::kDouble) : at::Tensor()};
+          decoded.second.defined() ? decoded.second.to(at::kDouble) : at::Tensor(),
+          decoded.quantized};
 }
 
 double total_of(const at::Tensor& values) { return values.to(at::kDouble).sum().item<double>(); }
@@ -109,14 +110,14 @@ class BlockEvaluator {
                  model::observed_values(exact));
     if (posterior.is_point()) {
       out.loss = out.reconstruction = objective_.reduced(model_, at_mean, exact).item<double>() * n;
-      add_regularisers(posterior, posterior.mu, first, out);
+      add_regularisers({posterior, posterior.mu, {}, at_mean.quantized}, first, out);
       add_script({posterior, posterior.mu, {}, of_mean}, batch, out);
       return;
     }
     const at::Tensor z = model::reparameterize(
         posterior, keyed_noise(model_, base::Purpose::evaluation, options_.seed, first, count));
     const model::Decoded of_z = model_.decode(z, batch), drawn = in_double(of_z);
-    add_regularisers(posterior, z, first, out);
+    add_regularisers({posterior, z, {}, drawn.quantized}, first, out);
     add_script({posterior, z, {}, of_z}, batch, out);
     out.reconstruction = objective_.reduced(model_, drawn, exact).item<double>() * n;
 
@@ -135,18 +136,17 @@ class BlockEvaluator {
   }
 
   // What looks at a whole batch sees the block.
-  void add_regularisers(const model::Posterior& posterior, const at::Tensor& z, std::int64_t first,
-                        Sums& out) const {
-    objective::LatentRows rows{posterior, z, {}};
+  void add_regularisers(objective::LatentRows rows, std::int64_t first, Sums& out) const {
+    const std::int64_t count = rows.z.size(0);
     if (objective_.uses_prior())
-      rows.prior = keyed_noise(model_, base::Purpose::prior, options_.seed, first, z.size(0))
-                       .to(z.options());
+      rows.prior = keyed_noise(model_, base::Purpose::prior, options_.seed, first, count)
+                       .to(rows.z.options());
     std::vector<at::Tensor> values = objective_.regulariser_values(rows);
     std::erase_if(values, [](const at::Tensor& each) { return !each.defined(); });
     if (values.empty()) return;
     const at::Tensor all = at::cat(values).to(at::kCPU, at::kDouble);
     for (std::size_t i = 0; i < out.regularisers.size(); ++i)
-      out.regularisers[i] = all.const_data_ptr<double>()[i] * static_cast<double>(z.size(0));
+      out.regularisers[i] = all.const_data_ptr<double>()[i] * static_cast<double>(count);
   }
 
   // In the model's own precision, as in training.

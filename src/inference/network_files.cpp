@@ -4,57 +4,160 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <string>
 
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "checkpoint/manifest.hpp"
+#include "config/load_config.hpp"
 
 namespace vae_dist::inference {
 namespace {
 
-// Visits the keys of a foreign network and of a loss from a script that hold a file name, with the
-// place of the run's copy. Keys of the network with the same file have the same copy, under the
-// name of the first.
-void for_each_file(
-    config::Config& config, const std::filesystem::path& run_directory,
-    const std::function<void(std::string& file, const std::filesystem::path& kept)>& visit) {
+// A checkpoint lies in <run>/checkpoints/<step>. Its path may be a link, and so may `checkpoints`.
+std::filesystem::path run_of(const std::filesystem::path& checkpoint) {
+  std::error_code ignored;
+  std::filesystem::path written = std::filesystem::absolute(checkpoint).lexically_normal();
+  if (!written.has_filename()) written = written.parent_path();
+  const std::filesystem::path run = written.parent_path().parent_path();
+  if (std::filesystem::exists(run / "network", ignored)) return run;
+  return std::filesystem::weakly_canonical(written).parent_path().parent_path();
+}
+
+struct NetworkFile {
+  std::string key;             ///< "model.encoder"
+  std::string& name;           ///< in the configuration
+  std::filesystem::path kept;  ///< where the run keeps its copy
+  std::string what = "network";
+};
+
+// Visits the keys of a foreign network and of a loss that hold a file name. Keys of the network
+// with the same file have the same copy, under the name of the first.
+void for_each_file(config::Config& config, const std::filesystem::path& run_directory,
+                   const std::function<void(const NetworkFile&)>& visit) {
   if (config.objective.name == config::ObjectiveName::script && config.objective.script)
-    visit(*config.objective.script, run_directory / "network" / "loss");
+    visit(
+        {"objective.script", *config.objective.script, run_directory / "network" / "loss", "loss"});
   base::Chosen<base::Network>& chosen = config.model.network;
   const base::Network* const network = base::Registry<base::Network>::all().find(chosen.name);
   if (!network || !network->foreign_layers) return;
   std::map<std::string, std::string> first_key;
   for (const base::Key& key : base::own_keys_of(*network, chosen.own.of(*network))) {
     auto* const* const name = std::get_if<std::optional<std::string>*>(&key.slot);
-    if (!name || !**name) continue;
+    if (key.named != base::Named::file || !name || !**name) continue;
     std::string& file = ***name;
-    visit(file, run_directory / "network" / first_key.emplace(file, key.name).first->second);
+    visit({"model." + key.name, file,
+           run_directory / "network" / first_key.emplace(file, key.name).first->second});
   }
+}
+
+std::string sum_of(const std::filesystem::path& file) {
+  return checkpoint::describe_file(base::read_file(file)).sha256;
+}
+
+bool is_same_file(const std::filesystem::path& file, const std::filesystem::path& other) {
+  std::error_code error;
+  return std::filesystem::equivalent(file, other, error);
+}
+
+// `original`: the name of the file that the run began with.
+[[noreturn]] void refuse_changed(const NetworkFile& file, const std::string& original,
+                                 const std::string& sum) {
+  const bool is_copy = is_same_file(file.name, file.kept);
+  std::error_code ignored;
+  const bool is_original_there = is_copy && !is_same_file(original, file.kept) &&
+                                 std::filesystem::is_regular_file(original, ignored) &&
+                                 sum_of(original) == sum;
+  throw base::BadInput(
+      base::text(file.name, is_copy ? ", the run's copy of " : " (", file.key, is_copy ? "," : ")",
+                 " was changed after the run began: it is another ", file.what,
+                 " than the one that the weights were trained with. ",
+                 is_original_there
+                     ? base::text("Copy ", original, " over it, which is still the same as then.")
+                     : base::text("Put the file back whose SHA-256 is ", sum,
+                                  ", or begin a new run with these weights and another ", file.what,
+                                  ": vae_dist train --from RUN ", file.key, "=FILE run.name=NEW")));
 }
 
 }  // namespace
 
-void keep_network_files(const config::Config& config, const std::filesystem::path& run_directory) {
+checkpoint::FileSums keep_network_files(const config::Config& config,
+                                        const std::filesystem::path& run_directory) {
   config::Config looked_at = config;
+  checkpoint::FileSums sums;
+  // All are read before the earlier copies go, because a file may be one of them.
+  std::map<std::filesystem::path, std::pair<std::string, std::string>> copies;  // name and content
+  const auto cannot = [](const std::string& name, const std::exception& error) {
+    return base::BadInput(
+        base::text("the script ", name, " cannot be copied into the run: ", error.what()));
+  };
+  for_each_file(looked_at, run_directory, [&](const NetworkFile& file) {
+    auto& [name, content] = copies[file.kept];
+    if (name.empty()) try {
+        content = base::read_file(file.name);
+        name = file.name;
+      } catch (const std::exception& error) {
+        throw cannot(file.name, error);
+      }
+    sums[file.key] = checkpoint::describe_file(content).sha256;
+  });
   std::error_code ignored;
   std::filesystem::remove_all(run_directory / "network", ignored);
-  for_each_file(looked_at, run_directory, [](std::string& file, const std::filesystem::path& kept) {
-    if (std::filesystem::exists(kept)) return;  // two keys name it
-    try {
+  for (const auto& [kept, copy] : copies) try {
       std::filesystem::create_directories(kept.parent_path());
-      base::replace_file(kept, base::read_file(file));
+      base::replace_file(kept, copy.second);
     } catch (const std::exception& error) {
-      throw base::BadInput(
-          base::text("the script ", file, " cannot be copied into the run: ", error.what()));
+      throw cannot(copy.first, error);
     }
+  return sums;
+}
+
+void name_kept_network_files(config::Config& config, const std::filesystem::path& checkpoint) {
+  for_each_file(config, run_of(checkpoint), [&](const NetworkFile& file) {
+    std::error_code ignored;
+    if (std::filesystem::exists(file.kept, ignored)) file.name = file.kept.string();
   });
 }
 
-void use_kept_network_files(config::Config& config, const std::filesystem::path& run_directory) {
-  for_each_file(config, run_directory, [](std::string& file, const std::filesystem::path& kept) {
-    if (std::filesystem::exists(kept)) file = kept.string();
+std::string yaml_of_kept_network_files(const std::string& yaml, const std::string& name,
+                                       const std::filesystem::path& checkpoint) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(run_of(checkpoint) / "network", ignored)) return yaml;
+  config::Config config = config::parse_kept_config(yaml, name).config;
+  name_kept_network_files(config, checkpoint);
+  return config::config_yaml(config);
+}
+
+void use_kept_network_files(config::Config& config, const std::filesystem::path& checkpoint,
+                            const checkpoint::FileSums& sums) {
+  std::map<std::string, std::string> originals;
+  for_each_file(config, run_of(checkpoint),
+                [&](const NetworkFile& file) { originals[file.key] = file.name; });
+  name_kept_network_files(config, checkpoint);
+  for_each_file(config, run_of(checkpoint), [&](const NetworkFile& file) {
+    const auto sum = sums.find(file.key);
+    std::error_code ignored;
+    // Whoever opens a file reports that there is none.
+    if (sum == sums.end() || !std::filesystem::exists(file.name, ignored)) return;
+    if (sum_of(file.name) != sum->second) refuse_changed(file, originals[file.key], sum->second);
   });
+}
+
+std::vector<std::string> told_of_other_network_files(const config::Config& config,
+                                                     const std::filesystem::path& checkpoint,
+                                                     const checkpoint::FileSums& sums) {
+  config::Config looked_at = config;
+  std::vector<std::string> told;
+  for_each_file(looked_at, run_of(checkpoint), [&](const NetworkFile& file) {
+    const auto sum = sums.find(file.key);
+    if (sum == sums.end() || sum_of(file.name) == sum->second) return;
+    if (is_same_file(file.name, file.kept)) refuse_changed(file, file.name, sum->second);
+    told.push_back(
+        base::text(file.key, " is ", file.name, ", which is another ", file.what,
+                   " than the one that ", checkpoint.string(), " was trained with",
+                   file.what == "network" ? ": its weights are taken over by their names" : ""));
+  });
+  return told;
 }
 
 }  // namespace vae_dist::inference

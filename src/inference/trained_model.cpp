@@ -60,9 +60,7 @@ TrainedModel load_trained_model(const std::string& location) {
                                     (found.origin / "weights.safetensors").string());
   if (out.config.train.ema_decay) use_averages(found.checkpoint);
   out.state = found.checkpoint.state;
-  // A checkpoint lies in <run>/checkpoints/<step>.
-  use_kept_network_files(
-      out.config, std::filesystem::weakly_canonical(found.origin).parent_path().parent_path());
+  use_kept_network_files(out.config, found.origin, out.state.kept_files);
   out.model = step::make_model(out.config, out.shape, conditions_of(out).values());
   step::restore_weights(*out.model, found.checkpoint.weights, found.origin.string());
   out.model->eval();

@@ -26,10 +26,14 @@ Posterior LatentModel::encode(const Sample& sample) {
 }
 
 Decoded LatentModel::decode(const at::Tensor& z, const Sample& given) {
-  const at::Tensor latents = codes_ ? codes_->forward(z) : z;
+  at::Tensor latents = z, quantized;
+  if (codes_) {
+    quantized = codes_->quantize(z);
+    latents = VectorQuantizer::straight_through(z, quantized);
+  }
   const Autocast autocast(z.device().type(), uses_bfloat16_);
   Decoded decoded = decode_latents(latents, given);
-  return {in_type_of(z, decoded.output), in_type_of(z, decoded.second)};
+  return {in_type_of(z, decoded.output), in_type_of(z, decoded.second), quantized};
 }
 
 VaeOutput LatentModel::forward(const Sample& sample) {

@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "base/own_buffers.hpp"
 #include "base/registered_kinds.hpp"
 #include "kernels/convolution_choice.hpp"
 #include "model/batch_norm.hpp"
@@ -40,14 +40,7 @@ struct VaeOutput {
   at::Tensor mu, log_var;     ///< [B, latent_values]
 };
 
-/// Buffers that a forward changes by itself in training mode, by their names.
-struct OwnBuffers {
-  using Named = std::vector<std::pair<std::string, at::Tensor>>;
-
-  Named averaged;  ///< floating-point: a step keeps the mean over its replicas
-  Named summed;    ///< a step keeps the sum of what its replicas change
-  Named counters;  ///< integers, which every replica changes alike
-};
+using OwnBuffers = base::OwnBuffers<at::Tensor>;
 
 class LatentModel : public torch::nn::Module {
  public:

@@ -31,8 +31,10 @@ struct MeanSquaredError : torch::autograd::Function<MeanSquaredError> {
 Decoded Decoded::narrow(std::int64_t first, std::int64_t count) const {
   // The gradient of a part is copied into zeros.
   if (count == output.size(0)) return *this;
-  return {output.narrow(0, first, count),
-          second.defined() ? second.narrow(0, first, count) : at::Tensor()};
+  const auto part = [&](const at::Tensor& rows) {
+    return rows.defined() ? rows.narrow(0, first, count) : at::Tensor();
+  };
+  return {part(output), part(second), part(quantized)};
 }
 
 at::Tensor Likelihood::negative_log_of_pairs(const Decoded& decoded, const Sample& sample) const {

@@ -24,6 +24,8 @@ struct Decoded {
   at::Tensor second;  ///< defined if the likelihood asks for a second head
                       ///< (LikelihoodTraits::second_head): of every value, [B, C, space...], or of
                       ///< the whole sample, [B, 1, 1...]
+  at::Tensor quantized = {};  ///< of a quantized latent, z as its codes: [B, latent_values],
+                              ///< without a gradient
 
   Decoded narrow(std::int64_t first, std::int64_t count) const;
 };

@@ -386,12 +386,14 @@ const RegisteredNetwork kScript(
         keys.key("encoder", own.encoder,
                  "TorchScript file whose method encode (or forward) maps x [B, C, space...] (and "
                  "the condition [B, Y], if there is one) to mu and log_var of latent_dim values")
+            .is_file()
             .empty_is("null")
             .may_change();
         keys.key(
                 "decoder", own.decoder,
                 "TorchScript file whose method decode (or forward) maps z [B, latent_dim] (and the "
                 "condition) to the values [B, C, space...]; may be the same file")
+            .is_file()
             .empty_is("null")
             .may_change();
         keys.choice("encoder_gives", own.gives_point, {{"posterior", false}, {"point", true}},

@@ -56,19 +56,21 @@ at::Tensor VectorQuantizer::nearest(const at::Tensor& rows) const {
   return codes.size() == 1 ? codes[0] : at::cat(codes);
 }
 
-at::Tensor VectorQuantizer::forward(const at::Tensor& z) {
+at::Tensor VectorQuantizer::quantize(const at::Tensor& z) {
   const at::Tensor rows = rows_of(z.detach()), codes = nearest(rows);
   if (is_training() && reports_) {
     latest_rows_ = rows;
     latest_codes_ = codes;
   }
-  const at::Tensor quantized = latents(codebook.index_select(0, codes));
+  return latents(codebook.index_select(0, codes));
+}
+
+at::Tensor VectorQuantizer::straight_through(const at::Tensor& z, const at::Tensor& quantized) {
   return z.requires_grad() ? z + (quantized - z).detach() : quantized;
 }
 
-at::Tensor VectorQuantizer::commitment(const at::Tensor& z) const {
-  const at::Tensor codes = nearest(rows_of(z.detach()));
-  return (z - latents(codebook.index_select(0, codes))).square().sum(1).mean();
+at::Tensor VectorQuantizer::commitment(const at::Tensor& z, const at::Tensor& quantized) {
+  return (z - quantized).square().sum(1).mean();
 }
 
 at::Tensor VectorQuantizer::codes_of(const at::Tensor& z) const {

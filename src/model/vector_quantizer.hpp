@@ -47,14 +47,17 @@ class VectorQuantizer : public torch::nn::Module {
   /// Throws std::invalid_argument unless `groups` divides the channels.
   VectorQuantizer(const CodebookOptions& options, const LatentShape& latent);
 
-  /// Replaces each vector of z, [B, latent values], by its code. The gradient passes as if nothing
-  /// was replaced (the straight-through estimator: there, section 3.2). In training mode it keeps
-  /// the vectors and their codes for add_statistics().
-  at::Tensor forward(const at::Tensor& z);
+  /// Returns e(z): z, [B, latent values], with each vector replaced by its nearest code; without a
+  /// gradient. In training mode it keeps the vectors and their codes for add_statistics().
+  at::Tensor quantize(const at::Tensor& z);
+
+  /// Returns e(z), with a gradient that passes as if nothing was replaced (the straight-through
+  /// estimator: there, section 3.2).
+  static at::Tensor straight_through(const at::Tensor& z, const at::Tensor& quantized);
 
   /// Returns the mean over the batch of |z - e(z)|^2, a scalar. The gradient is that for z alone
   /// (the commitment loss without its weight: there, eq. 3).
-  at::Tensor commitment(const at::Tensor& z) const;
+  static at::Tensor commitment(const at::Tensor& z, const at::Tensor& quantized);
 
   /// Returns the number of the nearest code of each vector: [B, groups * positions], int64. The
   /// positions of a group lie side by side.
@@ -66,7 +69,8 @@ class VectorQuantizer : public torch::nn::Module {
   std::int64_t size() const { return options_.size; }
   std::int64_t vectors() const { return options_.groups * latent_.positions; }  ///< of a sample
 
-  /// With false, a forward leaves nothing for add_statistics(): another one of the same batch does.
+  /// With false, quantize() leaves nothing for add_statistics(): another one of the same batch
+  /// does.
   void report_statistics(bool wanted) { reports_ = wanted; }
 
   // What a step collects, as one row of numbers: n_k, the sums of the vectors, and a candidate for

@@ -90,12 +90,11 @@ base::Term codes_used_term() {
 }
 
 // How far the codes of an encoder are from those of the codebook, as a term of the loss.
-Regulariser commitment_to(const model::VectorQuantizer& codes, const ObjectiveOptions& options,
-                          std::int64_t latent_values) {
+Regulariser commitment_to_codes(const ObjectiveOptions& options, std::int64_t latent_values) {
   const double per = options.reduction == Reduction::mean ? static_cast<double>(latent_values) : 1;
   return {.terms = {{"commitment", options.commitment}},
-          .value = MeanOverSamples([&codes, per](const model::Posterior&, const at::Tensor& z) {
-            return codes.commitment(z) / per;
+          .value = MeanOverRows([per](const LatentRows& rows) {
+            return model::VectorQuantizer::commitment(rows.z, rows.quantized) / per;
           }),
           .in_nats = false};
 }
@@ -179,7 +178,7 @@ Objective::Objective(const ObjectiveOptions& options, model::LatentModel& model)
       extra_terms_.push_back(perplexity_term());
       extra_terms_.push_back(codes_used_term());
     }
-    options_.regularisers.push_back(commitment_to(*codes, options_, latent_values_));
+    options_.regularisers.push_back(commitment_to_codes(options_, latent_values_));
   }
   if (script_)
     for (std::size_t i = 1; i < script_->names().size(); ++i) {
@@ -341,7 +340,8 @@ LossTerms Objective::with_posterior(model::LatentModel& model, const model::Samp
                                     const StepWeights& weights, std::int64_t replicas) const {
   const Forward through = forward(model, sample, /*decode=*/true);
   const auto& [posterior, z, prior, decoded] = through;
-  const std::vector<at::Tensor> regularisers = regulariser_values({posterior, z, prior}, replicas);
+  const std::vector<at::Tensor> regularisers =
+      regulariser_values({posterior, z, prior, decoded.quantized}, replicas);
   LossTerms out;
   out.reconstruction =
       mean_over_replicas(sample.size(), replicas, [&](std::int64_t first, std::int64_t count) {

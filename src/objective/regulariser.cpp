@@ -26,12 +26,13 @@ LatentRows LatentRows::narrow(std::int64_t first, std::int64_t count) const {
   const auto part = [&](const at::Tensor& rows) {
     return rows.defined() ? rows.narrow(0, first, count) : at::Tensor();
   };
-  return {{part(posterior.mu), part(posterior.log_var)}, part(z), part(prior)};
+  return {{part(posterior.mu), part(posterior.log_var)}, part(z), part(prior), part(quantized)};
 }
 
 at::Tensor Regulariser::of(const LatentRows& rows) const {
   if (const auto* const mean = std::get_if<MeanOverSamples>(&value))
     return (*mean)(rows.posterior, rows.z).view(1);
+  if (const auto* const mean = std::get_if<MeanOverRows>(&value)) return (*mean)(rows).view(1);
   if (const auto* const function = std::get_if<FunctionOfMeans>(&value))
     return checked(function->values(function->means(rows)));
   return checked(std::get<SumOverPairs>(value).part(rows, 0, rows.z.size(0)));

@@ -35,6 +35,8 @@ struct LatentRows {
   at::Tensor z;                ///< [B, L], drawn from the posterior, or the code itself
   at::Tensor prior;            ///< [B, L], draws of p(z), one for each sample and keyed by it;
                                ///< defined if a regulariser of the objective asks for them
+  at::Tensor quantized = {};   ///< [B, L], z as its codes, where the latent is quantized and the
+                               ///< decoder has read it (model::Decoded::quantized)
 
   LatentRows narrow(std::int64_t first, std::int64_t count) const;
 };
@@ -42,6 +44,9 @@ struct LatentRows {
 /// Computes a value averaged over a batch: a scalar with a gradient. `z`: [B, L].
 using MeanOverSamples =
     std::function<at::Tensor(const model::Posterior& posterior, const at::Tensor& z)>;
+
+/// The same, of all that is known of the samples.
+using MeanOverRows = std::function<at::Tensor(const LatentRows& rows)>;
 
 /// values(means(batch)). Means of batches of equal size average to those of the whole batch.
 struct FunctionOfMeans {
@@ -92,6 +97,9 @@ struct CriticBatch {
 /// z: [B, L]; prior: [B, L], whose order in each dimension is the permutation. Without a gradient.
 CriticBatch critic_batch(const at::Tensor& z, const at::Tensor& prior);
 
+using RegulariserValue = std::variant<MeanOverSamples, MeanOverRows, FunctionOfMeans, SumOverPairs,
+                                      std::shared_ptr<Critic>>;
+
 /// The name of a value in logs and series, and the factor of the value in the loss.
 struct RegulariserTerm {
   std::string name;
@@ -100,7 +108,7 @@ struct RegulariserTerm {
 
 /// What a maker returns.
 struct MadeRegulariser {
-  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs, std::shared_ptr<Critic>> value;
+  RegulariserValue value;
   std::vector<RegulariserTerm> further = {};  ///< of the second value and those after it
 
   // Implicit, so that a maker can return the value alone.
@@ -126,7 +134,7 @@ using MakeRegulariser = std::function<MadeRegulariser(const RegulariserRequest&)
 /// A regulariser of a run.
 struct Regulariser {
   std::vector<RegulariserTerm> terms;  ///< one for each value
-  std::variant<MeanOverSamples, FunctionOfMeans, SumOverPairs, std::shared_ptr<Critic>> value;
+  RegulariserValue value;
   std::int64_t ramp_steps = 0;  ///< its weights rise linearly from 0 over so many steps
   bool in_nats = true, estimates_total_correlation = false;  ///< see base::Regulariser
 
@@ -144,7 +152,10 @@ struct Regulariser {
   /// that of the terms.
   at::Tensor checked(at::Tensor values) const;
 
-  bool is_mean_over_samples() const { return std::holds_alternative<MeanOverSamples>(value); }
+  bool is_mean_over_samples() const {
+    return std::holds_alternative<MeanOverSamples>(value) ||
+           std::holds_alternative<MeanOverRows>(value);
+  }
   bool uses_prior() const;
 
   /// Returns the factor of its weights at a step: 1 once the ramp is over.

@@ -108,7 +108,7 @@ BatchShare Objective::share(const Forward& forward, const model::Sample& sample)
       means.push_back(kl_per_dimension(posterior.mu, posterior.log_var).mean(0));
     for (const Regulariser& each : options_.regularisers)
       if (const auto* const function = of_kind<FunctionOfMeans>(each))
-        means.push_back(function->means({posterior, z, prior}));
+        means.push_back(function->means({posterior, z, prior, decoded.quantized}));
     out.means = at::cat(means);
   }
   if (looks_at_rows()) {
@@ -240,7 +240,7 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward, co
     const Regulariser& regulariser = options_.regularisers[i];
     if (regulariser.critic()) continue;
     const at::Tensor values = regulariser.is_mean_over_samples()
-                                  ? regulariser.of({posterior, z, prior})
+                                  ? regulariser.of({posterior, z, prior, decoded.quantized})
                                   : whole.regularisers[i];
     if (regulariser.is_mean_over_samples()) loss = loss + weighted(i, values, weights);
     for (const at::Tensor& value : values.detach().unbind()) out.extra_terms.push_back(value);

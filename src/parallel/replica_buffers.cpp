@@ -13,7 +13,7 @@ constexpr std::int64_t kCheckedSteps = 3;
 
 }  // namespace
 
-ReplicaBuffers::ReplicaBuffers(ReplicaBufferNames buffers)
+ReplicaBuffers::ReplicaBuffers(base::OwnBuffers<at::Tensor> buffers)
     : buffers_(std::move(buffers.averaged)), averaged_(buffers_.size()) {
   buffers_.insert(buffers_.end(), buffers.summed.begin(), buffers.summed.end());
   counters_ = buffers_.size();

@@ -12,23 +12,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/own_buffers.hpp"
 #include "parallel/parameter_arena.hpp"
 
 namespace vae_dist::parallel {
 
-/// Buffers by name.
-struct ReplicaBufferNames {
-  NamedTensors averaged;  ///< floating-point: the changes of replicas are averaged
-  NamedTensors summed;    ///< the changes are added up
-  NamedTensors counters;  ///< integers, which all replicas must change by the same number: their
-                          ///< changes are averaged, as are the squares, by which that is checked
-
-  bool empty() const { return averaged.empty() && summed.empty() && counters.empty(); }
-};
-
 class ReplicaBuffers {
  public:
-  explicit ReplicaBuffers(ReplicaBufferNames buffers);
+  explicit ReplicaBuffers(base::OwnBuffers<at::Tensor> buffers);
 
   /// The numbers that a step collects.
   std::int64_t size() const;
@@ -52,7 +43,9 @@ class ReplicaBuffers {
   template <typename Visit>
   void for_each(const at::Tensor& flat, Visit visit) const;
 
-  NamedTensors buffers_;             // averaged, then summed, then counters
+  // averaged, then summed, then counters. The changes of counters are averaged, as are their
+  // squares, by which it is checked that all replicas make the same change
+  NamedTensors buffers_;
   std::size_t averaged_, counters_;  // where the summed ones and the counters begin
   std::vector<at::Tensor> at_start_;
   std::int64_t checked_steps_ = 0;

@@ -15,6 +15,7 @@
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/modified.hpp"
 #include "base/utc_text.hpp"
 #include "base/utf8.hpp"
 
@@ -69,13 +70,6 @@ std::optional<std::string> content_of(const std::filesystem::path& file) {
   }
 }
 
-std::optional<base::Seconds> modified(const std::filesystem::path& file) {
-  struct stat status{};
-  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
-  return base::Seconds(static_cast<double>(status.st_mtim.tv_sec) +
-                       1e-9 * static_cast<double>(status.st_mtim.tv_nsec));
-}
-
 // Uses the clock of the file system, so hosts that share it need not agree on the time. Needs no
 // disk space.
 bool touch(const std::filesystem::path& file) {
@@ -110,7 +104,7 @@ std::string judge(const std::filesystem::path& file, const std::string& content,
   }
 
   const base::Seconds patience = RunLock::kMissedHeartbeats * heartbeat;
-  const std::optional<base::Seconds> first = modified(file);
+  const std::optional<base::Seconds> first = base::modified(file);
   // By the clock of the file system, the holder may have been silent for long. That clock can also
   // be behind the last heartbeat (a clock was set back, or the file was copied from elsewhere);
   // then the silence observed here counts.
@@ -118,7 +112,7 @@ std::string judge(const std::filesystem::path& file, const std::string& content,
   bool told = false;
   while (true) {
     touch(own);
-    const std::optional<base::Seconds> beat = modified(file), now = modified(own);
+    const std::optional<base::Seconds> beat = base::modified(file), now = base::modified(own);
     if (!first || !beat || !now) return "";  // the lock was removed meanwhile
     if (*beat != *first) refuse(file, who, "its heartbeat continues");
     if (std::max(*now - *beat, watched.elapsed()) >= patience)

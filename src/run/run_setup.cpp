@@ -8,6 +8,7 @@
 #include "config/expand_paths.hpp"
 #include "config/load_config.hpp"
 #include "inference/foreign_weights.hpp"
+#include "inference/network_files.hpp"
 #include "inference/trained_model.hpp"
 #include "run/run_beginning.hpp"
 
@@ -115,10 +116,10 @@ config::Config requested_config(const RunRequest& request) {
   // How the other run was to begin does not apply to this one.
   std::vector<std::string> overrides = {"checkpoint.resume=auto"};
   overrides.insert(overrides.end(), request.overrides.begin(), request.overrides.end());
-  config::Config config =
-      config::parse_kept_config(found.checkpoint.config_yaml,
-                                (found.origin / "config.yaml").string(), overrides)
-          .config;
+  const std::string name = (found.origin / "config.yaml").string();
+  const std::string yaml =
+      inference::yaml_of_kept_network_files(found.checkpoint.config_yaml, name, found.origin);
+  config::Config config = config::parse_kept_config(yaml, name, overrides).config;
   config::expand_paths(config);
   return config;
 }

@@ -6,6 +6,7 @@
 #include "config/load_config.hpp"
 #include "config/words.hpp"
 #include "inference/foreign_weights.hpp"
+#include "inference/network_files.hpp"
 #include "input/open_data.hpp"
 #include "run/run_beginning.hpp"
 #include "run/run_directory.hpp"
@@ -47,6 +48,7 @@ ImportedWeights import_weights(const WeightsToImport& given, const std::string& 
   state.dataset_fingerprint = data.fingerprint();
   state.begun_from = given.origin;
   state.conditions = told.text();
+  state.kept_files = inference::keep_network_files(config, directory.path());
   state.normalisation = input::find_normalisation(config, data, *self, 1);
   const std::string network =
       base::text("a decoder that ends in ", config::word(step::resolved_output(config)),

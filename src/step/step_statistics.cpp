@@ -23,10 +23,7 @@ StepStatistics::StepStatistics(model::LatentModel& model, const objective::Objec
     : layers_(model.batch_norms()),
       likelihood_(model.likelihood()),
       objective_(objective),
-      own_buffers_([&model] {
-        const model::OwnBuffers own = model.own_buffers();
-        return parallel::ReplicaBufferNames{own.averaged, own.summed, own.counters};
-      }()),
+      own_buffers_(model.own_buffers()),
       codes_(model.codes() && model.codes()->is_training() ? model.codes() : nullptr),
       first_batch_(first_batch),
       global_batches_(global_batches),

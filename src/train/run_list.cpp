@@ -1,7 +1,5 @@
 #include "train/run_list.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cmath>
 #include <ctime>
@@ -12,6 +10,7 @@
 #include "base/digits.hpp"
 #include "base/durable_file.hpp"
 #include "base/error.hpp"
+#include "base/modified.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "config/load_config.hpp"
 #include "config/nearest_name.hpp"
@@ -25,14 +24,6 @@ namespace {
 
 // The speed is the median over this many logged steps, so that one slow step does not count.
 constexpr std::size_t kStepsOfSpeed = 20;
-
-// Seconds since 1970.
-std::optional<double> modified(const std::filesystem::path& file) {
-  struct stat status{};
-  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
-  return static_cast<double>(status.st_mtim.tv_sec) +
-         1e-9 * static_cast<double>(status.st_mtim.tv_nsec);
-}
 
 // An empty object: the file is missing, or damaged.
 nlohmann::json json_in(const std::filesystem::path& file) {
@@ -65,15 +56,17 @@ std::optional<checkpoint::TrainingState> state_in(const std::filesystem::path& c
 bool holds(const std::filesystem::path& lock) {
   const std::optional<run::ProcessIdentity> holder = run::lock_holder(lock);
   if (holder && run::sees(run::own_process(), *holder)) return !run::has_ended(*holder);
-  const double silence = static_cast<double>(std::time(nullptr)) - modified(lock).value_or(0);
-  return silence < (run::RunLock::kMissedHeartbeats * run::RunLock::kHeartbeat).count();
+  const base::Seconds now(static_cast<double>(std::time(nullptr)));
+  return now - base::modified(lock).value_or(base::Seconds(0)) <
+         run::RunLock::kMissedHeartbeats * run::RunLock::kHeartbeat;
 }
 
 bool has_failed(const std::filesystem::path& directory) {
-  const double started = modified(directory / "environment.json").value_or(0);
+  const base::Seconds never(0),
+      started = base::modified(directory / "environment.json").value_or(never);
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(directory / "errors", ignored))
-    if (modified(entry.path()).value_or(0) >= started) return true;
+    if (base::modified(entry.path()).value_or(never) >= started) return true;
   return false;
 }
 
@@ -146,8 +139,8 @@ void read_run(const std::filesystem::path& directory, ListedRun& run) {
       run.configuration.emplace(std::move(name), std::move(value));
   }
   run.samples_per_second = median_of_last(record.curves, "samples_per_second");
-  if (const auto written = modified(std::filesystem::exists(log) ? log : directory))
-    run.age = std::max(0.0, static_cast<double>(std::time(nullptr)) - *written);
+  if (const auto written = base::modified(std::filesystem::exists(log) ? log : directory))
+    run.age = std::max(0.0, static_cast<double>(std::time(nullptr)) - written->count());
 }
 
 ListedRun unreadable_run(const std::string& name, const std::string& reason) {

@@ -119,8 +119,10 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
 step::Learner make_learner(const run::RunSetup& setup, const run::PreparedRun& run,
                            comm::CpuCommunicator& all_ranks, comm::CollectiveLog& collectives) {
   config::Config config = setup.config;
-  if (setup.resumed)
-    inference::use_kept_network_files(config, run::RunDirectory(config.run).path());
+  comm::agree(all_ranks, [&] {
+    if (setup.resumed)
+      inference::use_kept_network_files(config, setup.origin, setup.state.kept_files);
+  });
   try {
     return step::Learner({config, run.data.train.shape(), run.plan, run.device,
                           run.data.conditions.values(), run.data.train.size()},
@@ -135,6 +137,14 @@ step::Learner make_learner(const run::RunSetup& setup, const run::PreparedRun& r
   }
 }
 
+// Copies the files of a network into a run that begins, or that begins to go on from elsewhere.
+void keep_network(run::RunSetup& setup) {
+  config::Config config = setup.config;
+  if (setup.resumed) inference::name_kept_network_files(config, setup.origin);
+  setup.state.kept_files =
+      inference::keep_network_files(config, run::RunDirectory(config.run).path());
+}
+
 // Restores the checkpoint on every rank, or starts a new run, and creates the run directory. A
 // collective.
 void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
@@ -144,6 +154,9 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
     if (setup.resumed) {
       learner.restore(*setup.checkpoint, setup.origin);
     } else if (setup.checkpoint) {
+      for (const std::string& told : inference::told_of_other_network_files(
+               setup.config, setup.origin, setup.checkpoint->state.kept_files))
+        log::warn(told);
       const bool optimizer_too = learner.begin_with(*setup.checkpoint, setup.origin);
       log::info(base::text("a new run begins with the weights ",
                            optimizer_too ? "and the optimizer state of " : "of ", setup.origin,
@@ -154,10 +167,13 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
     if (dry_run) return;
     const run::RunDirectory directory(setup.config.run);
     directory.create();
-    if (!setup.resumed) inference::keep_network_files(setup.config, directory.path());
+    if (!setup.resumed || setup.is_elsewhere) keep_network(setup);
     if (setup.is_elsewhere) run::write_beginning(setup.config, learner, setup.state);
   });
   setup.checkpoint.reset();
+  // What rank 0 has copied is recorded in the checkpoint of any survivor of a failure.
+  setup.state = checkpoint::training_state_from_json(
+      comm::broadcast_text(all_ranks, checkpoint::to_json(setup.state)), "state of rank 0");
   learner.replicate(all_ranks);
 }
 

@@ -57,7 +57,8 @@ TEST(TrainingState, ReadsBackEveryField) {
                             .program_version = "0.1.0",
                             .arithmetic = "CPU AVX2, 1 thread",
                             .awaits_evaluation = 1,
-                            .begun_from = "runs/a"};
+                            .begun_from = "runs/a",
+                            .kept_files = {{"model.encoder", "a1"}, {"model.decoder", "b2"}}};
   const auto read = read_back(state);
   EXPECT_EQ(read.step, 1);
   EXPECT_EQ(read.epoch, 2);
@@ -75,6 +76,7 @@ TEST(TrainingState, ReadsBackEveryField) {
   EXPECT_EQ(read.arithmetic, "CPU AVX2, 1 thread");
   EXPECT_EQ(read.awaits_evaluation, 1);
   EXPECT_EQ(read.begun_from, "runs/a");
+  EXPECT_EQ(read.kept_files, state.kept_files);
   EXPECT_EQ(read_back({}).best_validation, std::nullopt);
 }
 
@@ -83,6 +85,7 @@ TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
   std::string bytes =
       replaced(to_json(TrainingState{.step = 12}), ",\n  \"awaits_evaluation\": 0", "");
   bytes = replaced(bytes, ",\n  \"begun_from\": \"\"", "");
+  bytes = replaced(bytes, ",\n  \"kept_files\": {}", "");
   for (const char* key : {"best_measure", "stop_measure"})
     bytes = replaced(bytes, std::string(",\n  \"") + key + "\": \"\"", "");
   const TrainingState read = training_state_from_json(bytes, "state.json");
@@ -90,6 +93,7 @@ TEST(TrainingState, ReadsWhatOlderProgramsWrote) {
   EXPECT_EQ(read.best_measure, "");
   EXPECT_EQ(read.awaits_evaluation, 0);
   EXPECT_EQ(read.begun_from, "");
+  EXPECT_TRUE(read.kept_files.empty());
 }
 
 TEST(TrainingState, FloatsReadBackToTheSameBits) {
@@ -119,6 +123,10 @@ TEST(TrainingState, RefusesDamageWithFileAndKey) {
               HasSubstr("'step' is not in range"));
   EXPECT_THAT(refusal(replaced(good, "\"program_version\": \"\"", "\"program_version\": 1")),
               HasSubstr("'program_version' is not a string"));
+  EXPECT_THAT(refusal(replaced(good, "\"kept_files\": {}", "\"kept_files\": \"none\"")),
+              HasSubstr("'kept_files' is not an object"));
+  EXPECT_THAT(refusal(replaced(good, "\"kept_files\": {}", "\"kept_files\": {\"a\": 1}")),
+              HasSubstr("'kept_files' is not an object of strings"));
   EXPECT_THAT(refusal(replaced(good, "null", "\"low\"")),
               HasSubstr("'best_validation_loss' is not a number"));
   EXPECT_THAT(refusal(replaced(good, "\"step\": 12", "\"step\": 12, \"step\": 12")),

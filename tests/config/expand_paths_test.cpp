@@ -7,8 +7,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "base/text.hpp"
+#include "config/key_table.hpp"
+#include "config/scalar_text.hpp"
 #include "config_text.hpp"
 
 namespace vae_dist::config {
@@ -66,6 +69,19 @@ TEST_F(ExpandPaths, AFilesConfigurationAndItsOverridesAreExpanded) {
               ElementsAre(in("part_1.h5"), in("part_2.h5"), in("part_10.h5"), "other.h5"));
   EXPECT_THAT(config.data.validation.file, ElementsAre(in("part_10.h5")));
   EXPECT_EQ(config.checkpoint.resume, in("runs/old"));
+}
+
+TEST_F(ExpandPaths, KeysOfRegisteredItemsThatNameFilesAreExpanded) {
+  ASSERT_EQ(::setenv("HOME", folder_.c_str(), 1), 0);
+  std::ofstream(folder_ / "run.yaml")
+      << "run.name: first\ndata.train.file: a.h5\n"
+         "model: {name: script, encoder: ~/encoder.pt, decoder: \"~/decoder*.pt\"}\n";
+  std::map<std::string, std::string> texts;
+  Config config = load_config(in("run.yaml"), {"model.summed_buffers=[\"~/a\"]"});
+  for (const base::Key& key : key_table(config)) texts[key.name] = value_text(key);
+  EXPECT_EQ(texts.at("model.encoder"), in("encoder.pt"));
+  EXPECT_EQ(texts.at("model.decoder"), quoted_if_needed(in("decoder*.pt"))) << "not a list";
+  EXPECT_EQ(texts.at("model.summed_buffers"), "\"~/a\"") << "names no place";
 }
 
 }  // namespace

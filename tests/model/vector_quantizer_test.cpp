@@ -52,7 +52,7 @@ class VectorQuantizerTest : public testing::Test {
     for (const at::Tensor& z : batches) all += z.size(0) * kVectors;
     const at::Tensor sums = at::zeros({quantizer.statistics_size()}, at::kDouble);
     for (const at::Tensor& z : batches) {
-      quantizer.forward(z);
+      quantizer.quantize(z);
       quantizer.add_statistics(sums, scalar(static_cast<double>(first)), all, scalar(draw));
       first += z.size(0) * kVectors;
     }
@@ -62,7 +62,7 @@ class VectorQuantizerTest : public testing::Test {
 
 TEST_F(VectorQuantizerTest, ReplacesEachVectorByItsNearestCode) {
   VectorQuantizer quantizer = made();
-  const at::Tensor z = latents(5), codes = quantizer.codes_of(z), out = quantizer.forward(z);
+  const at::Tensor z = latents(5), codes = quantizer.codes_of(z), out = quantizer.quantize(z);
   ASSERT_EQ(codes.sizes(), (std::vector<std::int64_t>{5, kVectors}));
   for (std::int64_t b = 0; b < 5; ++b)
     for (std::int64_t v = 0; v < kVectors; ++v) {
@@ -71,17 +71,21 @@ TEST_F(VectorQuantizerTest, ReplacesEachVectorByItsNearestCode) {
       EXPECT_TRUE(vector(out, b, v).equal(quantizer.codebook[expected])) << b << ", " << v;
     }
   EXPECT_TRUE(quantizer.latents_of(codes).equal(out));
-  EXPECT_TRUE(quantizer.forward(out).equal(out)) << "codes are their own nearest codes";
+  EXPECT_TRUE(quantizer.quantize(out).equal(out)) << "codes are their own nearest codes";
 }
 
 TEST_F(VectorQuantizerTest, PassesGradientsThroughAndCommitsTheEncoderAlone) {
   VectorQuantizer quantizer = made();
   const at::Tensor z = latents(5).requires_grad_(), upstream = latents(5);
-  const at::Tensor out = quantizer.forward(z);
+  const at::Tensor quantized = quantizer.quantize(z),
+                   out = VectorQuantizer::straight_through(z, quantized);
+  EXPECT_FALSE(quantized.requires_grad());
+  EXPECT_TRUE(at::allclose(out, quantized, 0, 1e-15));
   (out * upstream).sum().backward();
   EXPECT_TRUE(z.grad().equal(upstream));
   z.mutable_grad() = at::Tensor();
-  const at::Tensor commitment = quantizer.commitment(z), away = (z - out).detach();
+  const at::Tensor commitment = VectorQuantizer::commitment(z, quantized),
+                   away = (z - out).detach();
   commitment.backward();
   EXPECT_TRUE(at::allclose(commitment, away.square().sum() / 5));
   EXPECT_TRUE(at::allclose(z.grad(), 2 * away / 5));
@@ -200,7 +204,7 @@ TEST_F(VectorQuantizerTest, FindsTheNearestOfManyVectorsInParts) {
                                   .argmin(1);
   // In single precision a vector between two codes may fall on either side.
   EXPECT_GT(quantizer.codes_of(z).flatten().eq(expected).sum().item<std::int64_t>(), 2490);
-  quantizer.forward(z);
+  quantizer.quantize(z);
   const at::Tensor sums = at::zeros({quantizer.statistics_size()});
   quantizer.add_statistics(sums, scalar(0), 2500, scalar(0));
   EXPECT_EQ(sums.slice(0, 0, 4096).sum().item<double>(), 2500);

@@ -4,7 +4,10 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 #include <gmock/gmock.h>
+
+#include <string_view>
 
 #include "model/autoencoder.hpp"
 #include "model/decoder_only.hpp"
@@ -192,6 +195,57 @@ TEST_F(ObjectiveTest, OfADecoderAloneIsTheMarginalLikelihoodOverTheReplicasDraws
   EXPECT_NEAR(number(Objective(options, *decoder).terms(*decoder, {x_, noise}, {0, 0}, 2).loss),
               expected / kValues, 1e-10)
       << "only the final value must be divided";
+}
+
+/// Counts how often nearest codes are searched for while it lives, in this thread.
+class Searches {
+ public:
+  Searches() {
+    count_ = 0;
+    callback_ = at::addThreadLocalCallback(
+        at::RecordFunctionCallback(count).scopes({at::RecordScope::FUNCTION}));
+  }
+  ~Searches() { at::removeCallback(callback_); }
+  Searches(const Searches&) = delete;
+  Searches& operator=(const Searches&) = delete;
+
+  int count() const { return count_; }
+
+ private:
+  static std::unique_ptr<at::ObserverContext> count(const at::RecordFunction& function) {
+    if (std::string_view(function.name()) == "aten::argmin") ++count_;
+    return nullptr;
+  }
+
+  static inline int count_ = 0;
+  at::CallbackHandle callback_;
+};
+
+TEST_F(ObjectiveTest, OfAQuantizedLatentCommitsToTheCodesThatTheDecoderReads) {
+  model::NetworkOptions options = network();
+  options.codebook = model::CodebookOptions{.size = 5, .groups = 3};
+  const auto network =
+      std::make_shared<model::Autoencoder>(options, model::make_likelihood("gaussian", {}));
+  network->to(at::kDouble);
+  const at::NoGradGuard no_grad;
+  network->codes()->codebook.copy_(random({5, 1}, 4));
+  ObjectiveOptions of_objective;
+  of_objective.commitment = 0.3;
+  const Objective objective(of_objective, *network);
+  const at::Tensor z = network->encode({x_, {}}).mu;
+  const at::Tensor codes = network->codes()->latents_of(network->codes()->codes_of(z));
+  const double distance = number((z - codes).square().mean());
+  ASSERT_GT(distance, 0);
+  for (const std::int64_t replicas : {1, 2}) {
+    const Searches searches;
+    const LossTerms terms = objective.terms(*network, {x_, {}}, {}, replicas);
+    EXPECT_EQ(searches.count(), 1) << replicas << " replicas";
+    EXPECT_NEAR(number(terms.extra_terms.back()), distance, 1e-14);
+    EXPECT_NEAR(number(terms.loss), number(terms.reconstruction) + 0.3 * distance, 1e-14);
+  }
+  const Forward forward = objective.forward(*network, {x_, {}}, /*decode=*/true);
+  EXPECT_TRUE(forward.decoded.quantized.equal(codes));
+  EXPECT_TRUE(forward.decoded.narrow(2, 3).quantized.equal(codes.narrow(0, 2, 3)));
 }
 
 TEST(EffectiveSampleSize, IsBetweenOneAndTheNumberOfDraws) {

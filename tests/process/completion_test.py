@@ -95,6 +95,10 @@ class Completion(runs.RunFolder):
         self.assertEqual(self.replies("train run.yaml data.range="), {"[0,1]", "[-1,1]"})
         self.assertEqual(self.replies("train run.yaml train.epochs="), set())
         self.assertEqual(self.replies("train run.yaml data.train.file=sh"), {"shapes.h5"})
+        self.assertEqual(self.replies("train run.yaml data.train.file=ru"), {"runs", "run.yaml"}, "a file, and what leads to one")
+        self.assertEqual(self.replies("train run.yaml model.encoder=wei"), {"weights.ckpt"}, "a key of a registered item")
+        self.assertEqual(self.replies("train run.yaml checkpoint.resume=ru"), {"runs"}, "a folder, not run.yaml")
+        self.assertEqual(self.replies("train run.yaml run.name=sh"), set(), "a name, not a file")
         self.assertEqual(self.replies("evaluate model."), set(), "evaluate takes no keys")
         self.assertEqual(self.replies("train run.yaml model.name=resnet_vae train.prec"), {"train.precision="}, "after another key")
 

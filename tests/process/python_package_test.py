@@ -2,6 +2,7 @@
 verbs' files."""
 import json
 import os
+import pathlib
 import pickle
 import re
 import shutil
@@ -277,6 +278,9 @@ class FromPython(Compared):
         os.chdir(self.folder)
         try:
             self.assertTrue(vae_dist.load(moved).reconstruct(originals).equal(wanted))
+            pathlib.Path(file).write_text("another")
+            with self.assertRaisesRegex(ValueError, f"{file} .*was changed after the run began"):
+                vae_dist.load(moved)
             os.remove(file)
             self.assertTrue(vae_dist.load(self.run_path("shared")).reconstruct(originals).equal(wanted))
             os.symlink(self.checkpoint("shared"), "latest")

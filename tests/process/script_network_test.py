@@ -1,4 +1,7 @@
 """Networks that were written in Python: the same training as the program's own, the same bits at any number of ranks, and errors that say what is wanted."""
+import hashlib
+import json
+import shutil
 import subprocess
 import sys
 import unittest
@@ -37,6 +40,14 @@ class Tiny(torch.nn.Module):
     @torch.jit.export
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.from_z(z)).view(-1, 1, 16, 16)
+
+
+class Bent(Tiny):
+    """Another program for the same weights."""
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(torch.tanh(z))).view(-1, 1, 16, 16)
 
 
 class Counting(Tiny):
@@ -312,6 +323,73 @@ class Training(ScriptNetworks):
         file.write_bytes((self.folder / "Spatial.pt").read_bytes())
         self.train("codes_of_positions", *settings, "model.codes={kind: vector_quantized, size: 8}", "train.steps=2")
         self.assertEqual(list(self.weights("codes_of_positions")["codes.codebook"].shape), [8, 2])
+
+    def assert_refused(self, done, *says):
+        self.assertEqual(done.returncode, 2, done.stderr)
+        for each in says:
+            self.assertIn(each, done.stderr)
+
+    def sums(self, name):
+        return json.loads((self.checkpoint(name) / "state.json").read_text())["kept_files"]
+
+    def test_a_copy_that_was_changed_is_refused(self):
+        original, other = self.folder / self.saved(Tiny()), (self.folder / self.saved(Bent())).read_bytes()
+        wanted = original.read_bytes()
+        sum_of_original = hashlib.sha256(wanted).hexdigest()
+        self.train("changed", *script(original.name), "train.steps=2", np=2)
+        self.assertEqual(self.sums("changed"), {"model.encoder": sum_of_original, "model.decoder": sum_of_original})
+        copy = self.run_path("changed") / "network/encoder"
+        copy.write_bytes(other)
+        changed = "changed/network/encoder, the run's copy of model.encoder, was changed after the run began"
+        for np in (None, 2):
+            self.assert_refused(self.train("changed", *script(original.name), "train.steps=4", np=np, check=False), changed, "Copy Tiny.pt over it")
+        for verb in (["evaluate"], ["reconstruct", "--data", "shapes.h5", "--out", "r.h5"], ["sample", "--out", "s.png"]):
+            self.assert_refused(self.program(*verb, "--checkpoint", "runs/changed"), changed, "Copy Tiny.pt over it")
+        original.write_bytes(other)
+        self.assert_refused(self.program("evaluate", "--checkpoint", "runs/changed"), changed, sum_of_original)
+        # Without the copy it is the file of the configuration that must be the same.
+        copy.unlink()
+        self.assert_refused(self.program("evaluate", "--checkpoint", "runs/changed"), "Tiny.pt (model.encoder) was changed", sum_of_original)
+        original.write_bytes(wanted)
+        self.program("evaluate", "--checkpoint", "runs/changed", check=True)
+        copy.write_bytes(wanted)
+        self.train("changed", *script(original.name), "train.steps=4", np=2)
+        self.assertEqual(max(self.steps("changed")), 4)
+        self.assertEqual(self.sums("changed")["model.encoder"], sum_of_original)
+
+    def test_a_fork_begins_with_the_network_of_its_run(self):
+        original = self.folder / self.saved(Tiny())
+        wanted, other = original.read_bytes(), self.folder / self.saved(Bent())
+        self.train("stem", *script(original.name), "train.steps=2", "distributed.replicas=2")
+        original.write_text("gone")
+        fork = ["train", "--from", "runs/stem", "train.steps=2"]
+        self.program(*fork, "run.name=fork", np=2, check=True)
+        self.assertEqual((self.run_path("fork") / "network/encoder").read_bytes(), wanted)
+        self.assertEqual(self.sums("fork"), self.sums("stem"))
+        # It is a run of its own.
+        shutil.move(self.run_path("stem"), self.folder / "moved")
+        self.program("evaluate", "--checkpoint", "runs/fork", check=True)
+        shutil.move(self.folder / "moved", self.run_path("stem"))
+        # What the command line names counts, even under the name that the file had.
+        original.write_bytes(other.read_bytes())
+        for name, settings in (("other", [f"model.encoder={other.name}", f"model.decoder={other.name}"]), ("same_name", ["model.encoder=Tiny.pt", "model.decoder=Tiny.pt"])):
+            told = self.program(*fork, f"run.name={name}", *settings, check=True)
+            self.assertIn("which is another network than the one that runs/stem/checkpoints/step_00000002 was trained with", told.stderr + told.stdout)
+            self.assertEqual((self.run_path(name) / "network/encoder").read_bytes(), other.read_bytes())
+        (self.run_path("stem") / "network/encoder").write_bytes(other.read_bytes())
+        self.assert_refused(self.program(*fork, "run.name=refused"), "stem/network/encoder, the run's copy of model.encoder, was changed")
+
+    def test_a_run_that_goes_on_elsewhere_takes_its_network_along(self):
+        original = self.folder / self.saved(Tiny())
+        wanted = original.read_bytes()
+        self.train("there", *script(original.name), "train.steps=2", "distributed.replicas=2")
+        original.write_bytes((self.folder / self.saved(Bent())).read_bytes())
+        self.train("here", *script(original.name), "train.steps=4", "checkpoint.resume=runs/there", np=2)
+        self.assertEqual((self.run_path("here") / "network/encoder").read_bytes(), wanted)
+        shutil.rmtree(self.run_path("there"))
+        self.train("here", *script(original.name), "train.steps=6")
+        self.assertEqual(max(self.steps("here")), 6)
+        self.assertEqual(set(self.sums("here").values()), {hashlib.sha256(wanted).hexdigest()})
 
     def test_initial_values_are_the_files_or_drawn_from_the_seed(self):
         scripted = torch.jit.load(self.folder / "vanilla_vae.pt").state_dict()

@@ -1,5 +1,6 @@
 """A network that was written in Python and saved as TorchScript (model.name: script), with the weights that a run has given it."""
 import contextlib
+import hashlib
 import pathlib
 import warnings
 from collections.abc import Iterator
@@ -17,14 +18,20 @@ _DRAWS = ("dropout", "rand", "bernoulli", "normal_", "aten::normal", "uniform_",
           "scaled_dot_product_attention")
 
 
-def with_kept_files(model: dict[str, Any], run: pathlib.Path) -> dict[str, Any]:
+def with_kept_files(model: dict[str, Any], run: pathlib.Path, sums: dict[str, str]) -> dict[str, Any]:
     """The section `model` of a configuration with the TorchScript files that the run's folder keeps in place of those that it began with. Keys of the same
-    file share a copy, under the name of the first."""
+    file share a copy, under the name of the first. `sums`: the SHA-256 of each file by its key ("model.encoder"), of which older runs have none. Raises
+    ValueError if a file is another one."""
     if model.get("name") != "script":
         return model
     first = {model[key]: key for key in reversed(FILES)}
     kept = {key: run / "network" / first[model[key]] for key in FILES}
-    return {**model, **{key: str(path) for key, path in kept.items() if path.exists()}}
+    out = {**model, **{key: str(path) for key, path in kept.items() if path.exists()}}
+    for key in FILES:
+        file, wanted = pathlib.Path(out[key]), sums.get(f"model.{key}")
+        if wanted is not None and file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() != wanted:
+            raise ValueError(f"{file} (model.{key}) was changed after the run began: it is another network than the one that the weights belong to. Put the file back whose SHA-256 is {wanted}")
+    return out
 
 
 def _loaded(file: str) -> torch.jit.ScriptModule:
