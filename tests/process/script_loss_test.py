@@ -209,6 +209,13 @@ class Use(ScriptLosses):
         self.assertEqual(self.program("report", "runs/keeps").returncode, 0)
         report = (self.run_path("keeps") / "report.html").read_text()
         self.assertIn("Loss term edges", report)
+        self.program("train", "--from", "runs/keeps", "run.name=fork", "train.steps=2", np=2, check=True)
+        self.assertEqual((self.run_path("fork") / "network/loss").read_bytes(), (self.run_path("keeps") / "network/loss").read_bytes())
+        other = (self.folder / self.saved(Standard())).read_bytes()
+        (self.run_path("fork") / "network/loss").write_bytes(other)
+        changed = self.train("fork", *script(file), "train.steps=4", *settings, np=2, check=False)
+        self.assertEqual(changed.returncode, 2, changed.stderr)
+        self.assertIn("it is another loss than the one", changed.stderr)
         self.assertEqual(self.program("compare", "runs/keeps", "runs/keeps", "--data", "shapes.h5").returncode, 0)
 
     def test_parameters_that_the_loss_does_not_reach_can_be_frozen(self):
