@@ -21,6 +21,7 @@ struct EvaluationSubject {
   double kld_weight = 0, beta = 1;  ///< M_N and beta of the loss
   bool has_kld = true;              ///< false for an autoencoder and a decoder-only model
   std::string reconstruction_unit;  ///< "squared error per value", "nats per sample"
+  std::string script = {};          ///< of a loss from Python: its file, and how its SHA-256 begins
 };
 
 /// Returns the unit of the objective's reconstruction term.

@@ -62,6 +62,7 @@ std::vector<std::string> short_names(const std::vector<ComparedModel>& models) {
 // Describes the terms of a model's loss.
 std::string loss_text(const ComparedModel& model) {
   const evaluate::EvaluationSubject& s = model.subject;
+  if (!s.script.empty()) return "the script " + s.script;
   return s.reconstruction_unit +
          (s.has_kld ? base::text(" + ", base::digits(s.kld_weight * s.beta), " * KL") : "");
 }

@@ -7,6 +7,7 @@
 #include "comm/agreement.hpp"
 #include "config/expand_paths.hpp"
 #include "hdf5/file.hpp"
+#include "inference/network_files.hpp"
 #include "input/open_data.hpp"
 
 namespace vae_dist::inference {
@@ -218,6 +219,10 @@ evaluate::EvaluationSubject evaluation_subject(const TrainedModel& trained,
   subject.has_kld = objective.has_kld;
   subject.reconstruction_unit =
       evaluate::reconstruction_unit(objective.options, objective.likelihood);
+  if (!objective.options.script.empty())
+    subject.script = base::text(
+        std::filesystem::path(objective.options.script).filename().string(), " (SHA-256 ",
+        sums_of_network_files(trained.config).at("objective.script").substr(0, 12), "...)");
   return subject;
 }
 

@@ -143,6 +143,39 @@ void use_kept_network_files(config::Config& config, const std::filesystem::path&
   });
 }
 
+checkpoint::FileSums sums_of_network_files(const config::Config& config) {
+  config::Config looked_at = config;
+  checkpoint::FileSums sums;
+  for_each_file(looked_at, {}, [&](const NetworkFile& file) {
+    try {
+      sums[file.key] = sum_of(file.name);
+    } catch (const std::exception& error) {
+      throw base::BadInput(
+          base::text(file.key, ": ", file.name, " cannot be read: ", error.what()));
+    }
+  });
+  return sums;
+}
+
+std::vector<std::string> told_of_unused_network_files(const config::Config& config,
+                                                      const std::filesystem::path& checkpoint,
+                                                      const checkpoint::FileSums& sums) {
+  config::Config looked_at = config;
+  std::vector<std::string> told;
+  for_each_file(looked_at, run_of(checkpoint), [&](const NetworkFile& file) {
+    const auto sum = sums.find(file.key);
+    std::error_code ignored;
+    if (sum == sums.end() || !std::filesystem::is_regular_file(file.name, ignored) ||
+        sum_of(file.name) == sum->second)
+      return;
+    told.push_back(
+        base::text(file.key, " is ", file.name, ", which is another ", file.what,
+                   " than the one that this run began with: it goes on with the copy "
+                   "that it keeps. vae_dist train --from begins a run with another one"));
+  });
+  return told;
+}
+
 std::vector<std::string> told_of_other_network_files(const config::Config& config,
                                                      const std::filesystem::path& checkpoint,
                                                      const checkpoint::FileSums& sums) {

@@ -36,6 +36,15 @@ std::string yaml_of_kept_network_files(const std::string& yaml, const std::strin
 void use_kept_network_files(config::Config& config, const std::filesystem::path& checkpoint,
                             const checkpoint::FileSums& sums);
 
+/// Returns the sum of each file by its key. Throws BadInput, naming the key, if one cannot be read.
+checkpoint::FileSums sums_of_network_files(const config::Config& config);
+
+/// What whoever continues a run should know: returns a sentence for each file that the
+/// configuration names, but that is not the one of its sum, so that the run goes on without it.
+std::vector<std::string> told_of_unused_network_files(const config::Config& config,
+                                                      const std::filesystem::path& checkpoint,
+                                                      const checkpoint::FileSums& sums);
+
 /// What a run that begins with the weights of another one should know: returns a sentence for each
 /// file that is not the one that the other run was trained with. Throws BadInput, as above, if such
 /// a file is the copy that the other run keeps. checkpoint: the other run's, with its sums.

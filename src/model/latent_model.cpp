@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/keyed_random.hpp"
 #include "model/autocast.hpp"
 #include "model/convolution.hpp"
 #include "model/network_options.hpp"
@@ -40,6 +41,16 @@ VaeOutput LatentModel::forward(const Sample& sample) {
   const Posterior posterior = encode(sample);
   const Decoded decoded = decode(reparameterize(posterior, sample.noise), sample);
   return {likelihood().mean_image(decoded, sample), sample.x, posterior.mu, posterior.log_var};
+}
+
+std::uint64_t LatentModel::draw_seed(std::int64_t replica_of_batch) const {
+  if (!is_training()) return 0;
+  const base::PhiloxKey key = {static_cast<std::uint32_t>(seed_of_step_ >> 32),
+                               static_cast<std::uint32_t>(seed_of_step_)};
+  const base::PhiloxCounter words =
+      base::random_block(key, static_cast<std::uint64_t>(replica_ + replica_of_batch), 0, 0);
+  // One bit is left for the halves of a network.
+  return (static_cast<std::uint64_t>(words[0]) << 32 | words[1]) >> 1;
 }
 
 void LatentModel::made_with(const NetworkOptions& options) {

@@ -81,12 +81,16 @@ class LatentModel : public torch::nn::Module {
   /// Whether a forward in training mode draws random numbers of torch's default generator.
   virtual bool draws_numbers() const { return false; }
 
-  /// From now on the numbers that a forward in training mode draws are a function of this seed,
-  /// below 2^63; so are those of a loss that draws.
-  void draw_from(std::uint64_t seed) { draw_seed_ = seed; }
-  /// In evaluation every batch has the same draws, so that a result does not depend on what was
-  /// evaluated before it.
-  std::uint64_t draw_seed() const { return is_training() ? draw_seed_ : 0; }
+  /// From now on the numbers that a forward in training mode draws, and those of a loss that draws,
+  /// are a function of the step's seed and the number of the replica: of the first one, where a
+  /// batch holds several.
+  void draw_from(std::uint64_t seed_of_step, std::int64_t replica) {
+    seed_of_step_ = seed_of_step;
+    replica_ = replica;
+  }
+  /// Returns a seed, below 2^63, of the draws of replica 0, 1, ... of a batch. In evaluation it is
+  /// 0, so that a result does not depend on what was evaluated before it.
+  std::uint64_t draw_seed(std::int64_t replica_of_batch = 0) const;
 
   /// Returns a batch of zeros, as the network takes it, in the type and on the device of its
   /// parameters. Throws std::logic_error unless the network was made by make_network().
@@ -128,7 +132,8 @@ class LatentModel : public torch::nn::Module {
  private:
   std::int64_t latent_values_ = 0;
   bool uses_bfloat16_ = false;
-  std::uint64_t draw_seed_ = 0;
+  std::uint64_t seed_of_step_ = 0;
+  std::int64_t replica_ = 0;
   std::shared_ptr<const NetworkOptions> options_;
   std::shared_ptr<kernels::ConvolutionChoice> convolutions_;
   std::shared_ptr<Likelihood> likelihood_;

@@ -28,6 +28,10 @@ bool draws_numbers_in(const torch::jit::Node& node) {
   return operation && operation->hasTag(at::Tag::nondeterministic_seeded);
 }
 
+bool is_container(const c10::Type& type) {
+  return type.kind() == c10::TypeKind::ListType || type.kind() == c10::TypeKind::DictType;
+}
+
 }  // namespace
 
 torch::jit::Module load_script(const std::string& file) {
@@ -62,6 +66,18 @@ class ScriptMethod::Reader {
                        ", which would be neither kept nor equal on all ranks. Make it a buffer "
                        "(register_buffer) and change it in place: self.",
                        node->s(c10::attr::name), ".copy_(...) or .add_(...)"));
+      if (node->hasAttribute(c10::attr::Subgraph))
+        throw std::invalid_argument(base::text(
+            method_.key_, ": the script uses ", node->kind().toQualString(),
+            " (torch.jit.fork), inside which its draws and changes cannot be seen. Call the "
+            "function directly"));
+      if (node->kind() == c10::prim::GetAttr && is_container(*node->output()->type()) &&
+          aliases_.hasWriters(node->output()))
+        throw std::invalid_argument(
+            base::text(method_.key_, ": the script changes self.", node->s(c10::attr::name), ", a ",
+                       node->output()->type()->annotation_str(),
+                       ", which would be neither kept nor equal on all ranks. Make it a buffer "
+                       "(register_buffer) and change it in place"));
       if (node->kind() == c10::prim::GetAttr &&
           node->output()->type()->isSubtypeOf(*c10::OptionalType::ofTensor()) &&
           is_changed(node->output()))

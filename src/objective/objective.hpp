@@ -149,10 +149,11 @@ class Objective {
                        WholeBatch& whole) const;
 
   /// Returns the terms of a batch. What looks at the whole batch has the value of the whole, and
-  /// the batch's share of its gradient.
+  /// the batch's share of its gradient. The batch's `replicas`, one after the other, matter to a
+  /// script alone.
   LossTerms terms(model::LatentModel& model, const Forward& forward, const BatchShare& share,
-                  const model::Sample& sample, const StepWeights& weights,
-                  const WholeBatch& whole) const;
+                  const model::Sample& sample, const StepWeights& weights, const WholeBatch& whole,
+                  std::int64_t replicas = 1) const;
 
   /// Returns the loss's unweighted penalty for the latent code, a scalar: the KL, the KL with free
   /// bits, or the distance of the KL to the capacity.

@@ -17,13 +17,31 @@ using NamedTensors = c10::Dict<std::string, at::Tensor>;
 
 constexpr const char* kKey = "objective.script";
 
-// Parameters, buffers and tensors that are plain attributes.
+void add_tensors(const std::string& name, const torch::jit::IValue& value,
+                 std::vector<std::pair<std::string, at::Tensor>>& out) {
+  if (value.isTensor()) {
+    if (value.toTensor().defined()) out.emplace_back(name, value.toTensor());
+  } else if (value.isList()) {
+    for (const torch::jit::IValue& element : value.toListRef()) add_tensors(name, element, out);
+  } else if (value.isTuple()) {
+    for (const torch::jit::IValue& element : value.toTupleRef().elements())
+      add_tensors(name, element, out);
+  } else if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) add_tensors(name, entry.value(), out);
+  }
+}
+
+// Parameters, buffers, and tensors that are plain attributes or in lists and dictionaries.
 std::vector<std::pair<std::string, at::Tensor>> tensors_of(const torch::jit::Module& script) {
   std::vector<std::pair<std::string, at::Tensor>> out;
   for (const auto& entry : script.named_attributes(/*recurse=*/true))
-    if (entry.value.isTensor() && entry.value.toTensor().defined())
-      out.emplace_back(entry.name, entry.value.toTensor());
+    add_tensors(entry.name, entry.value, out);
   return out;
+}
+
+bool same_values(const at::Tensor& a, const at::Tensor& b) {
+  if (!a.is_floating_point()) return at::equal(a, b);
+  return a.eq(b).logical_or(a.isnan().logical_and(b.isnan())).all().item<bool>();
 }
 
 // Puts the script onto the model's device and, what has a fraction, into its type. Module::to()
@@ -86,6 +104,14 @@ std::vector<std::string> not_reached(const at::Tensor& loss, const model::Latent
   return out;
 }
 
+// What TorchScript says ends in the error itself, behind the places in the script.
+std::string last_line_of(const std::exception& error) {
+  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+  std::string whole = of_torch ? of_torch->what_without_backtrace() : error.what();
+  while (!whole.empty() && whole.back() == '\n') whole.pop_back();
+  return whole.substr(whole.rfind('\n') + 1);
+}
+
 [[noreturn]] void refuse_change_of(const std::string& buffer) {
   throw std::invalid_argument(base::text(
       "it changes its tensor ", buffer,
@@ -143,18 +169,29 @@ void ScriptLoss::ask_for_names(model::LatentModel& model) {
   const InEvaluation in_evaluation(model);
   const at::AutoGradMode with_gradients(true);
   const model::Sample sample = model.example(kSamples);
-  Forward forward;
-  forward.posterior = model.encode(sample);
-  forward.z = model::reparameterize(forward.posterior, at::zeros_like(forward.posterior.mu));
-  forward.decoded = model.decode(forward.z, sample);
+  const auto values_of_zeros = [&] {
+    Forward forward;
+    forward.posterior = model.encode(sample);
+    forward.z = model::reparameterize(forward.posterior, at::zeros_like(forward.posterior.mu));
+    forward.decoded = model.decode(forward.z, sample);
+    if (draws_numbers()) model::seed_script_draws(sample.x.device(), 0);
+    return of_batch(forward, sample, given_weights({}, sample.x.options()));
+  };
 
   std::vector<at::Tensor> before;
   for (const auto& [name, tensor] : tensors_) before.push_back(tensor.clone());
-  if (draws_numbers()) model::seed_script_draws(sample.x.device(), 0);
-  const Named values = of_batch(forward, sample, given_weights({}, sample.x.options()));
+  const Named values = values_of_zeros();
+  try {
+    const at::NoGradGuard no_grad;
+    values_of_zeros();
+  } catch (const std::exception& error) {
+    throw std::invalid_argument(base::text(
+        "a batch passes through ", method_.name(), " with gradients, but not without, as in an ",
+        "evaluation: ask torch.is_grad_enabled() (", last_line_of(error), ")"));
+  }
   // A normalisation writes its statistics past the count of versions.
   for (std::size_t i = 0; i < tensors_.size(); ++i)
-    if (!at::equal(tensors_[i].second, before[i])) refuse_change_of(tensors_[i].first);
+    if (!same_values(tensors_[i].second, before[i])) refuse_change_of(tensors_[i].first);
 
   for (const auto& [name, value] : values) names_.push_back(name);
   if (!will_train) return;
@@ -173,8 +210,19 @@ void ScriptLoss::check_kept_nothing() const {
 
 ScriptLoss::Named ScriptLoss::of_batch(const Forward& forward, const model::Sample& sample,
                                        const c10::Dict<std::string, at::Tensor>& weights) const {
-  const torch::jit::IValue out =
-      method_.run({sample.x, given_outputs(forward, sample), weights.copy()});
+  const NamedTensors outputs = given_outputs(forward, sample);
+  std::vector<std::pair<std::string, at::Tensor>> given = {{"x", sample.x}};
+  for (const auto& entry : outputs) given.emplace_back(entry.key(), entry.value());
+  for (const auto& entry : weights) given.emplace_back(entry.key(), entry.value());
+  std::vector<std::int64_t> versions;
+  for (const auto& [name, tensor] : given)
+    versions.push_back(static_cast<std::int64_t>(tensor._version()));
+  const torch::jit::IValue out = method_.run({sample.x, outputs, weights.copy()});
+  for (std::size_t i = 0; i < given.size(); ++i)
+    if (static_cast<std::int64_t>(given[i].second._version()) != versions[i])
+      throw std::invalid_argument(base::text(
+          method_.name(), " changes ", given[i].first,
+          " in place, which others read behind it: write, for example, .clamp() for .clamp_()"));
   check_kept_nothing();
   if (!out.isGenericDict())
     throw std::invalid_argument(base::text(method_.name(), " returns ", out.tagKind(),
@@ -207,12 +255,12 @@ std::vector<at::Tensor> ScriptLoss::operator()(const model::LatentModel& model,
                                                std::int64_t replicas) const {
   // Another number than those that the two halves of a network take of the same seed.
   constexpr std::uint64_t kOfLoss = 0x5deece66d1ce4e5b;
-  if (draws_numbers())
-    model::seed_script_draws(sample.x.device(), (2 * model.draw_seed()) ^ kOfLoss);
   const NamedTensors given = given_weights(weights, sample.x.options());
   const std::int64_t samples = sample.size() / replicas;
   std::vector<at::Tensor> sums(names_.size());
   for (std::int64_t r = 0; r < replicas; ++r) {
+    if (draws_numbers())
+      model::seed_script_draws(sample.x.device(), (2 * model.draw_seed(r)) ^ kOfLoss);
     const Named values =
         of_batch(replicas == 1 ? forward : forward.narrow(r * samples, samples),
                  replicas == 1 ? sample : sample.narrow(r * samples, samples), given);

@@ -215,7 +215,7 @@ void Objective::add_pair_values(const at::Tensor& values, const StepWeights& wei
 
 LossTerms Objective::terms(model::LatentModel& model, const Forward& forward, const BatchShare& own,
                            const model::Sample& sample, const StepWeights& weights,
-                           const WholeBatch& whole) const {
+                           const WholeBatch& whole, std::int64_t replicas) const {
   const auto& [posterior, z, prior, decoded] = forward;
   const bool by_means = looks_at_reconstruction();
   LossTerms out;
@@ -235,7 +235,7 @@ LossTerms Objective::terms(model::LatentModel& model, const Forward& forward, co
     if (is_standard() && is_charged_as_a_sum())
       loss = loss_of(loss, charged({out.kld, {}}, weights), weights);
   }
-  if (!is_standard()) loss = add_script(model, forward, sample, weights, 1, out);
+  if (!is_standard()) loss = add_script(model, forward, sample, weights, replicas, out);
   for (std::size_t i = 0; i < options_.regularisers.size(); ++i) {
     const Regulariser& regulariser = options_.regularisers[i];
     if (regulariser.critic()) continue;

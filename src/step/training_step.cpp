@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "base/keyed_random.hpp"
 #include "model/weights_in_use.hpp"
 #include "step/step_range.hpp"
 
@@ -90,12 +89,8 @@ void TrainingStep::begin() {
 // The same numbers in a first pass as in the second.
 void TrainingStep::draw_numbers_of(std::int64_t index, const objective::StepWeights& weights) {
   if (!parts_.model.draws_numbers() && !parts_.objective.draws_numbers()) return;
-  const base::PhiloxCounter words =
-      base::random_block({static_cast<std::uint32_t>(weights.network_seed >> 32),
-                          static_cast<std::uint32_t>(weights.network_seed)},
-                         static_cast<std::uint64_t>(options_.first_batch + index), 0, 0);
-  // One bit is left for the halves of a network.
-  parts_.model.draw_from((static_cast<std::uint64_t>(words[0]) << 32 | words[1]) >> 1);
+  parts_.model.draw_from(weights.network_seed,
+                         (options_.first_batch + index) * options_.batch_replicas);
 }
 
 void TrainingStep::collect_batch(const model::Sample& batch,
@@ -128,7 +123,8 @@ objective::LossTerms TrainingStep::terms_of(const model::Sample& sample,
     for (auto& [what, bytes] : whole.sequence()) issued_.push_back({"objective: " + what, bytes});
     if (!forward.decoded.output.defined()) forward.decoded = parts_.model.decode(forward.z, sample);
   }
-  return objective.terms(parts_.model, forward, share, sample, weights, whole.of_batch());
+  return objective.terms(parts_.model, forward, share, sample, weights, whole.of_batch(),
+                         options_.batch_replicas);
 }
 
 void TrainingStep::run_batch(const model::Sample& batch, const objective::StepWeights& weights) {

@@ -119,10 +119,15 @@ void require_the_same_run(run::RunSetup& setup, const run::PreparedRun& run,
 step::Learner make_learner(const run::RunSetup& setup, const run::PreparedRun& run,
                            comm::CpuCommunicator& all_ranks, comm::CollectiveLog& collectives) {
   config::Config config = setup.config;
+  std::string files;
   comm::agree(all_ranks, [&] {
     if (setup.resumed)
       inference::use_kept_network_files(config, setup.origin, setup.state.kept_files);
+    for (const auto& [key, sum] : inference::sums_of_network_files(config))
+      files += base::text(key, " of SHA-256 ", sum, "; ");
   });
+  // Ranks on other machines may find other files under the same names.
+  comm::require_equal(all_ranks, "files from Python", files);
   try {
     return step::Learner({config, run.data.train.shape(), run.plan, run.device,
                           run.data.conditions.values(), run.data.train.size()},
@@ -152,6 +157,9 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
   comm::require_equal(all_ranks, "bucket plan", learner.describe_plan());
   comm::agree_on_rank_0(all_ranks, [&] {
     if (setup.resumed) {
+      for (const std::string& told : inference::told_of_unused_network_files(
+               setup.config, setup.origin, setup.state.kept_files))
+        log::warn(told);
       learner.restore(*setup.checkpoint, setup.origin);
     } else if (setup.checkpoint) {
       for (const std::string& told : inference::told_of_other_network_files(
@@ -167,7 +175,8 @@ void resume(step::Learner& learner, run::RunSetup& setup, bool dry_run,
     if (dry_run) return;
     const run::RunDirectory directory(setup.config.run);
     directory.create();
-    if (!setup.resumed || setup.is_elsewhere) keep_network(setup);
+    // A run that begins with imported weights may get its loss only now.
+    if (!setup.resumed || setup.is_elsewhere || setup.state.step == 0) keep_network(setup);
     if (setup.is_elsewhere) run::write_beginning(setup.config, learner, setup.state);
   });
   setup.checkpoint.reset();

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import unittest
-from typing import Dict
+from typing import Dict, List
 
 import h5py
 import numpy
@@ -108,6 +108,62 @@ class Remembering(Standard):
         return {"loss": error / self.mean_error}
 
 
+class Appending(Standard):
+    seen: List[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.seen = [torch.zeros(())]
+
+    def forward(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        error = (outputs["reconstruction"] - x).square().mean()
+        self.seen.append(error.detach())
+        return {"loss": error / len(self.seen)}
+
+
+class ChangingItsList(Appending):
+    def forward(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        self.seen[0].add_(1)
+        return {"loss": (outputs["reconstruction"] - x).square().mean() * self.seen[0]}
+
+
+class ChangingItsInput(Standard):
+    def forward(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        weights["kld_weight"].mul_(2)
+        return {"loss": (outputs["reconstruction"] - x).square().mean()}
+
+
+def noise_like(z: Tensor) -> Tensor:
+    return torch.randn_like(z)
+
+
+class Forking(torch.nn.Module):
+    def forward(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        noise = torch.jit.fork(noise_like, outputs["z"])
+        return {"loss": (outputs["reconstruction"] - x).square().mean() + (outputs["z"] * torch.jit.wait(noise)).mean()}
+
+
+class Penalty(torch.nn.Module):
+    def forward(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        slope = torch.autograd.grad([outputs["reconstruction"].sum()], [outputs["z"]], create_graph=True)[0]
+        assert slope is not None
+        return {"loss": (outputs["reconstruction"] - x).square().mean() + 0.1 * slope.square().mean()}
+
+
+class WithConstants(torch.nn.Module):
+    """Constants of kinds that are unlike themselves, or that no module has: NaN, tensors in a list."""
+    levels: List[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("gaps", torch.tensor([1.0, torch.nan]))
+        self.levels = [torch.tensor(0.5), torch.tensor(2.0)]
+
+    def forward(self, x: Tensor, outputs: Dict[str, Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        scale = torch.nan_to_num(self.gaps, nan=1.0).sum() * self.levels[0] * self.levels[1]
+        return {"loss": (outputs["reconstruction"] - x).square().mean() * scale, "scale": scale}
+
+
 class NoLoss(torch.nn.Module):
     @torch.jit.export
     def encode(self, x: Tensor) -> Tensor:
@@ -144,7 +200,7 @@ class Training(ScriptLosses):
                 names = own, scripted = [f"{name}_{precision}_{len(more)}" for name in ("own", "scripted")]
                 self.train(own, *settings, np=2)
                 self.train(scripted, *settings, *script(file), np=2)
-                for record, of_script in zip(*(sorted(self.steps(name).items()) for name in names)):
+                for record, of_script in zip(*(sorted(self.steps(name).items()) for name in names), strict=True):
                     for key, term in (("loss", "loss"), ("reconstruction_loss", "loss_error"), ("kld", "loss_kl"), ("reconstruction_loss", "reconstruction_loss"), ("kld", "kld")):
                         numpy.testing.assert_allclose(of_script[1][term], record[1][key], rtol=tolerance, atol=tolerance * 1e-2, err_msg=f"step {record[0]}: {term}")
                 pairs = list(zip(*(self.evaluations(name) for name in names), strict=True))
@@ -174,9 +230,36 @@ class Training(ScriptLosses):
         self.train("other_seed", *script(file), *REPLICAS, "run.seed=1", "train.steps=1")
         self.assertNotEqual(self.values("other_seed", "loss_mmd"), self.values("alone", "loss_mmd")[:1])
 
+    def test_replicas_that_run_as_one_batch_have_a_loss_of_their_own(self):
+        """With sync batch norm, also beside a term of the whole batch: the loss draws, and is no mean over samples."""
+        file = self.saved(Discrepancy())
+        for more in ([], ["objective.regularisers=[{name: tc, weight: 0.1}]"]):
+            names = [f"merged_{np}_{len(more)}" for np in (1, 2, 4)]
+            for np, name in zip((1, 2, 4), names):
+                self.train(name, *script(file), *more, "distributed.batch_norm=sync", "distributed.replicas=4", "train.precision=fp64", "train.steps=3", np=np)
+                for term in ("loss", "loss_mmd"):
+                    numpy.testing.assert_allclose(self.values(name, term), self.values(names[0], term), rtol=1e-9)
+
+    def test_ranks_that_find_other_files_are_told_so(self):
+        """As on machines whose folders differ: here the working folders do."""
+        where = ["data.train.file=" + str(self.folder / "shapes.h5"), "data.train.dataset=imgs", f"run.directory={self.folder / 'runs'}", "run.name=apart", "distributed.replicas=2"]
+        for name, content in (("full", (self.folder / self.saved(Standard())).read_bytes()), ("other", (self.folder / self.saved(OfPoints())).read_bytes()), ("empty", None)):
+            (self.folder / name).mkdir()
+            if content is not None:
+                (self.folder / name / "loss.pt").write_bytes(content)
+        command = [runs.BINARY, "train", "--config", str(self.folder / "run.yaml"), *runs.SMALL, *script("loss.pt"), *where, "train.steps=2"]
+        for first, second, says in (("empty", "full", "objective.script: loss.pt cannot be read"), ("full", "empty", "objective.script: loss.pt cannot be read"), ("full", "other", "files from Python")):
+            with self.subTest(first=first, second=second):
+                done = subprocess.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-np", "1", "-wdir", self.folder / first, *command, ":", "-np", "1", "-wdir", self.folder / second,
+                                       *command], text=True, capture_output=True, timeout=runs.HANGS_S, stdin=subprocess.DEVNULL)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(says, done.stderr)
+
     def test_points_codes_masks_and_conditions(self):
         self.train("points", *script(self.saved(OfPoints())), "model.name=autoencoder", "train.steps=10")
         self.train("codes", *script(self.saved(OfPoints())), "model.codes={kind: vector_quantized, size: 8, groups: 2}", "train.steps=10")
+        self.train("constants", *script(self.saved(WithConstants())), "model.name=autoencoder", "train.steps=2", "train.precision=fp64")
+        self.assertEqual(self.values("constants", "loss_scale"), [2, 2])
         for name in ("points", "codes"):
             self.assertLess(self.losses(name)[-1], self.losses(name)[0])
         self.assertGreater(self.values("codes", "commitment")[-1], 0)
@@ -213,10 +296,12 @@ class Use(ScriptLosses):
         self.assertEqual((self.run_path("fork") / "network/loss").read_bytes(), (self.run_path("keeps") / "network/loss").read_bytes())
         other = (self.folder / self.saved(Standard())).read_bytes()
         (self.run_path("fork") / "network/loss").write_bytes(other)
+        self.assertIn("which is another loss than the one that this run began with", self.train("keeps", *script(self.saved(Standard())), *settings, "train.steps=31", np=2).stderr)
         changed = self.train("fork", *script(file), "train.steps=4", *settings, np=2, check=False)
         self.assertEqual(changed.returncode, 2, changed.stderr)
         self.assertIn("it is another loss than the one", changed.stderr)
-        self.assertEqual(self.program("compare", "runs/keeps", "runs/keeps", "--data", "shapes.h5").returncode, 0)
+        self.train("standard", "train.steps=2")
+        self.assertIn("the script loss (SHA-256", self.program("compare", "runs/keeps", "runs/standard", "--data", "shapes.h5", check=True).stdout)
 
     def test_parameters_that_the_loss_does_not_reach_can_be_frozen(self):
         file = self.saved(OfMuAlone())
@@ -240,6 +325,11 @@ class Use(ScriptLosses):
             (script(self.saved(Remembering())), "changes its tensor mean_error"),
             (script(self.saved(Discrepancy(), training=True)), "changes its tensor features.1."),
             (script(self.saved(Discrepancy(), frozen=False)), "features.0.weight asks for a gradient"),
+            (script(self.saved(Appending())), "changes self.seen, a List[Tensor]"),
+            (script(self.saved(ChangingItsList())), "changes its tensor seen"),
+            (script(self.saved(ChangingItsInput())), "changes kld_weight in place"),
+            (script(self.saved(Forking())), "torch.jit.fork"),
+            (script(self.saved(Penalty())), "torch.is_grad_enabled()"),
             ([*script(self.saved(Standard())), "objective.variance=learned"], "log_sigma"),
             ([*script(self.saved(Standard())), "model.name=decoder_only"], "has no encoder"),
             ([*script(self.saved(Standard())), "objective.free_bits=0.1"], "objective.free_bits"),

@@ -84,8 +84,9 @@ class TrainedModel(nn.Module):
         if output == "auto":
             identity = likelihood.takes_logits or data.get("normalize", "scale") != "scale"
             output = "identity" if identity else "tanh" if low < 0 else "sigmoid"
-        # A checkpoint lies in RUN/checkpoints/STEP.
-        model = with_kept_files(config["model"], checkpoint.path.resolve().parent.parent, self.state.get("kept_files", {}))
+        # A checkpoint lies in RUN/checkpoints/STEP. Its path may be a link, and so may `checkpoints`.
+        written = checkpoint.path.absolute().parent.parent
+        model = with_kept_files(config["model"], written if (written / "network").exists() else checkpoint.path.resolve().parent.parent, self.state.get("kept_files", {}))
         # A network from Python has no hidden_dims and no activation.
         options = NetworkOptions(channels, self.space, model["latent_dim"], tuple(_listed(model.get("hidden_dims"))), model.get("activation", "identity"), output, likelihood.second_head,
                                  2 * channels if self._masks_missing else channels, self.conditions.values, model)
