@@ -43,7 +43,16 @@ endforeach()
 find_library(NCCL_LIBRARY libnccl.so.2 HINTS ${nvidia}/nccl/lib NO_DEFAULT_PATH)
 find_path(NCCL_INCLUDE nccl.h HINTS ${nvidia}/nccl/include NO_DEFAULT_PATH)
 find_path(CUDA_RUNTIME_INCLUDE cuda_runtime.h HINTS ${cuda_root} PATH_SUFFIXES include NO_DEFAULT_PATH)
+# The wheels of CUDA 13 keep the folder crt in one of its own, which torch does not ask for; Triton, which it does ask for, has a copy. Of it a
+# host's compiler needs the names of attributes alone, which are the same in all versions.
+find_path(CUDA_CRT_INCLUDE crt/host_defines.h HINTS ${CUDA_RUNTIME_INCLUDE} ${VAE_DIST_TORCH_SITE}/triton/backends/nvidia/include NO_DEFAULT_PATH)
 if(EXISTS ${torch_lib}/libtorch_cuda.so AND NCCL_LIBRARY AND NCCL_INCLUDE AND CUDA_RUNTIME_INCLUDE)
+  if(NOT CUDA_CRT_INCLUDE)
+    message(FATAL_ERROR "${CUDA_RUNTIME_INCLUDE} lacks crt/host_defines.h, and there is no triton beside torch that has it: pip install nvidia-cuda-crt, "
+      "of the version of nvidia-cuda-runtime, into ${VAE_DIST_TORCH_SITE}")
+  endif()
+  set(cuda_include ${CUDA_RUNTIME_INCLUDE} ${CUDA_CRT_INCLUDE})
+  list(REMOVE_DUPLICATES cuda_include)
   add_library(vae_dist_torch_cuda INTERFACE)
   add_library(vae_dist::torch_cuda ALIAS vae_dist_torch_cuda)
   # A single word, because CMake removes repeated flags such as --no-as-needed above and keeps only the first occurrence.
@@ -51,14 +60,14 @@ if(EXISTS ${torch_lib}/libtorch_cuda.so AND NCCL_LIBRARY AND NCCL_INCLUDE AND CU
     -Wl,--push-state,--no-as-needed,${torch_lib}/libtorch_cuda.so,${torch_lib}/libc10_cuda.so,--pop-state)
   add_library(vae_dist_nccl_wheel INTERFACE)
   add_library(vae_dist::nccl ALIAS vae_dist_nccl_wheel)
-  target_include_directories(vae_dist_nccl_wheel SYSTEM INTERFACE ${NCCL_INCLUDE} ${CUDA_RUNTIME_INCLUDE})
+  target_include_directories(vae_dist_nccl_wheel SYSTEM INTERFACE ${NCCL_INCLUDE} ${cuda_include})
   target_link_libraries(vae_dist_nccl_wheel INTERFACE ${NCCL_LIBRARY})
   # The wheel contains the library only under its versioned name.
   list(TRANSFORM cuda_root APPEND /lib/libcudart.so.* OUTPUT_VARIABLE cuda_runtimes)
   file(GLOB cuda_runtime ${cuda_runtimes})
   add_library(vae_dist_cuda_wheel INTERFACE)
   add_library(vae_dist::cuda ALIAS vae_dist_cuda_wheel)
-  target_include_directories(vae_dist_cuda_wheel SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE})
+  target_include_directories(vae_dist_cuda_wheel SYSTEM INTERFACE ${cuda_include})
   target_link_libraries(vae_dist_cuda_wheel INTERFACE ${cuda_runtime})
   message(STATUS "NCCL: ${NCCL_LIBRARY}")
 else()
