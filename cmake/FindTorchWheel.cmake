@@ -43,15 +43,15 @@ endforeach()
 find_library(NCCL_LIBRARY libnccl.so.2 HINTS ${nvidia}/nccl/lib NO_DEFAULT_PATH)
 find_path(NCCL_INCLUDE nccl.h HINTS ${nvidia}/nccl/include NO_DEFAULT_PATH)
 find_path(CUDA_RUNTIME_INCLUDE cuda_runtime.h HINTS ${cuda_root} PATH_SUFFIXES include NO_DEFAULT_PATH)
-# The wheels of CUDA 13 keep the folder crt in one of its own, which torch does not ask for; Triton, which it does ask for, has a copy. Of it a
-# host's compiler needs the names of attributes alone, which are the same in all versions.
-find_path(CUDA_CRT_INCLUDE crt/host_defines.h HINTS ${CUDA_RUNTIME_INCLUDE} ${VAE_DIST_TORCH_SITE}/triton/backends/nvidia/include NO_DEFAULT_PATH)
+# Headers that these include, and that are in wheels which torch does not ask for (launcher/setup.sh does), or in a CUDA toolkit of the machine.
+find_path(CUDA_CRT_INCLUDE crt/host_defines.h HINTS ${CUDA_RUNTIME_INCLUDE} ${nvidia}/cuda_nvcc/include PATHS /usr/local/cuda/include)
+find_path(CUDA_CCCL_INCLUDE nv/target HINTS ${CUDA_RUNTIME_INCLUDE} ${nvidia}/cuda_cccl/include PATHS /usr/local/cuda/include)
 if(EXISTS ${torch_lib}/libtorch_cuda.so AND NCCL_LIBRARY AND NCCL_INCLUDE AND CUDA_RUNTIME_INCLUDE)
-  if(NOT CUDA_CRT_INCLUDE)
-    message(FATAL_ERROR "${CUDA_RUNTIME_INCLUDE} lacks crt/host_defines.h, and there is no triton beside torch that has it: pip install nvidia-cuda-crt, "
-      "of the version of nvidia-cuda-runtime, into ${VAE_DIST_TORCH_SITE}")
+  if(NOT CUDA_CRT_INCLUDE OR NOT CUDA_CCCL_INCLUDE)
+    message(FATAL_ERROR "${CUDA_RUNTIME_INCLUDE} is there without crt/host_defines.h or nv/target, which its headers include: "
+      "pip install 'cuda-toolkit[cccl,crt]' beside torch (for CUDA 12: nvidia-cuda-nvcc-cu12 and nvidia-cuda-cccl-cu12 of its version)")
   endif()
-  set(cuda_include ${CUDA_RUNTIME_INCLUDE} ${CUDA_CRT_INCLUDE})
+  set(cuda_include ${CUDA_RUNTIME_INCLUDE} ${CUDA_CRT_INCLUDE} ${CUDA_CCCL_INCLUDE})
   list(REMOVE_DUPLICATES cuda_include)
   add_library(vae_dist_torch_cuda INTERFACE)
   add_library(vae_dist::torch_cuda ALIAS vae_dist_torch_cuda)
