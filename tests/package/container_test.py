@@ -1,6 +1,6 @@
 """Both recipes of launcher/container/, built and started: Containerfile by buildah, which needs no daemon, and vae_dist.def by Apptainer.
 
-Takes root, buildah, debootstrap, a network, 20 GB below the folder for temporary files, and a quarter of an hour with a warm ccache of this checkout,
+Takes root, buildah, debootstrap, a network, 12 GB below the folder for temporary files, and a quarter of an hour with a warm ccache of this checkout,
 else the time of a compilation more. Debian 12 has no Apptainer: it runs in a root file system of Debian's unstable, in a user namespace of its own.
 launcher/test.sh --long runs it.
 
