@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes an archive from a finished build, which runs on another machine of the same distribution without a compiler:
-#   launcher/package.sh [--cpu] [OUT.tar.gz]     default: vae_dist-VERSION-DISTRIBUTION-ARCHITECTURE[-cpu].tar.gz
+#   launcher/package.sh [--cpu] [OUT.tar.gz]     default: vae_dist-VERSION-DISTRIBUTION-ARCHITECTURE[-cpu].tar.gz; OUT/ makes a folder instead
 #   --cpu: without the program for GPUs and its libraries: 0.1 GB instead of 2.3 GB
 # In it are the programs, the libraries that no package of the distribution has (LibTorch's), the configurations with the schema and the
 # monitoring, the batch scripts, the Python package where there is one, and install.sh, which names or installs the distribution's packages.
@@ -30,6 +30,7 @@ distribution=$(. /etc/os-release && echo "$ID$VERSION_ID")
 name=vae_dist-$version-$distribution-$(dpkg --print-architecture)
 if [ $cpu = yes ]; then name+=-cpu; fi
 out=${out:-$name.tar.gz}
+[[ $out != */ || ! -e $out ]] || fail "$out exists: name a folder that does not"
 umask 022
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch" "$out.part"' EXIT
@@ -86,6 +87,12 @@ fi
 printf '%s\n' "${packages[@]}" | sort -u > "$stage/share/vae_dist/packages.txt"
 echo "$distribution" > "$stage/share/vae_dist/distribution.txt"
 
-tar -C "$scratch" --owner=0 --group=0 -czf "$out.part" "$name"
-mv "$out.part" "$out"
-echo "$out: $(du -h "$out" | cut -f1), $(du -sh "$stage" | cut -f1) unpacked; install.sh in it asks for $(wc -l < "$stage/share/vae_dist/packages.txt") packages of the distribution"
+if [[ $out == */ ]]; then
+  mkdir -p "$(dirname "$out")"
+  mv -T "$stage" "${out%/}"
+  stage=${out%/}
+else
+  tar -C "$scratch" --owner=0 --group=0 -czf "$out.part" "$name"
+  mv "$out.part" "$out"
+fi
+echo "$out: $(du -sh "$out" | cut -f1), $(du -sh "$stage" | cut -f1) unpacked; install.sh in it asks for $(wc -l < "$stage/share/vae_dist/packages.txt") packages of the distribution"

@@ -132,9 +132,24 @@ install_torch() {
     install_packages ${VAE_DIST_TORCH_INDEX:+--extra-index-url "$VAE_DIST_TORCH_INDEX"} "torch==$torch_version"
     printf '%s\n' "$wanted" > "$stamp"
   fi
+  install_cuda_headers "$(echo "$environment"/lib/python3*/site-packages)"
   exec 9>&-
   python=$environment/bin/python
   torch_site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+}
+
+# The headers of CUDA's wheels include others, in wheels of the same release that torch does not ask for.
+install_cuda_headers() {
+  local site=$1 include release
+  for include in "$site"/nvidia/cu[0-9]*/include; do
+    if [ ! -e "$include/cuda_runtime.h" ] || { [ -e "$include/crt/host_defines.h" ] && [ -e "$include/nv/target" ]; }; then continue; fi
+    install_packages "cuda-toolkit[cccl,crt]"                  # torch pins its version
+  done
+  for release in "$site"/nvidia_cuda_runtime_cu12-*.dist-info; do
+    if [ ! -e "$release" ] || { [ -d "$site/nvidia/cuda_nvcc/include/crt" ] && [ -d "$site/nvidia/cuda_cccl/include/nv" ]; }; then continue; fi
+    release=${release##*_cu12-} release=${release%.*.dist-info}
+    install_packages "nvidia-cuda-nvcc-cu12==$release.*" "nvidia-cuda-cccl-cu12==$release.*"
+  done
 }
 
 install_packages() { "$environment/bin/pip" install --disable-pip-version-check --no-compile -q --progress-bar on "$@"; }

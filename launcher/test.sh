@@ -2,8 +2,8 @@
 # Sets up as quickstart.sh does (what is done is not done again), builds everything and runs all tests. Arguments go to ctest, for
 # example: launcher/test.sh -R world_size
 #   --long   also what does not fit into an hour: clang-tidy over all code, all unit tests and two mpirun tests under the sanitizers with
-#            planted faults, the long fault injection, an archive on a bare machine (as root), 5,000 random files, ten minutes of each fuzz
-#            target (about three hours on 2 cores)
+#            planted faults, the long fault injection, an archive on a bare machine and both containers (as root), 5,000 random files, ten
+#            minutes of each fuzz target (about three hours on 2 cores)
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit ;; esac
 # shellcheck source=launcher/setup.sh
@@ -48,7 +48,7 @@ if [ $long = no ]; then
   exec "${ctest[@]}"
 fi
 
-install_system_packages debootstrap
+install_system_packages debootstrap buildah
 passed=0 failed=()
 check() { # NAME COMMAND...
   step "$1"
@@ -59,6 +59,7 @@ check "clang-tidy" "$root/tests/checks/tidy.sh"
 check "Sanitizers" "$root/tests/checks/sanitize.sh"
 check "Fault injection" "$root/tests/faults/run.sh"
 check "The archive on a bare machine" env VAE_DIST_BUILD="$build" "$python" "$root/tests/package/package_test.py"
+check "Containers" "$python" "$root/tests/package/container_test.py"
 check "Random files" env VAE_DIST_READING_FIRST=250 VAE_DIST_READING_CASES=5000 ctest --test-dir "$build" --output-on-failure -R '^reading_property_test$'
 for target in "$build"/tests/fuzz/*_fuzz; do
   seeds=()
