@@ -92,6 +92,7 @@ TEST(PrintConfig, EveryAvailableKeyRoundTripsAwayFromItsDefault) {
         "objective: {likelihood: poisson, generated_total: 500}\n",
         "objective: {variance: predicted, beta: {schedule: linear, from: 0.1, to: 2, steps: 10}}\n",
         "objective: {beta: {schedule: cyclical, from: 0.1, to: 2, period_steps: 9, ratio: 0.25}}\n",
+        "objective: {name: script, script: loss.pt}\n",
         "objective: {capacity: {gamma: 10, max_nats: 25, steps: 1000}}\n",
         "model: {name: decoder_only}\nobjective: {prior_samples: 256}\n",
         "model: {name: script, encoder: a.pt, decoder: b.pt, encoder_gives: point, initialise: "

@@ -62,14 +62,15 @@ TEST(Resume, AllowsExactlyTheKeysOfTheContract) {
       allowed.push_back(key.name);
     }
   }
-  EXPECT_THAT(allowed, ElementsAre("run.name", "run.directory", "model.encoder", "model.decoder",
-                                   "data.train.file", "data.validation.file", "data.cache",
-                                   "data.prefetch_batches", "data.reader_threads", "train.epochs",
-                                   "train.steps", "train.channels_last", "train.cuda_graph",
-                                   "train.recompute", "distributed.device", "distributed.backend",
-                                   "distributed.first_bucket_mib", "distributed.bucket_mib",
-                                   "distributed.threads_per_rank", "distributed.timeout_s",
-                                   "distributed.slow_timeout_s", "distributed.share_gpu"));
+  EXPECT_THAT(
+      allowed,
+      ElementsAre("run.name", "run.directory", "model.encoder", "model.decoder", "objective.script",
+                  "data.train.file", "data.validation.file", "data.cache", "data.prefetch_batches",
+                  "data.reader_threads", "train.epochs", "train.steps", "train.channels_last",
+                  "train.cuda_graph", "train.recompute", "distributed.device",
+                  "distributed.backend", "distributed.first_bucket_mib", "distributed.bucket_mib",
+                  "distributed.threads_per_rank", "distributed.timeout_s",
+                  "distributed.slow_timeout_s", "distributed.share_gpu"));
 }
 
 // The order of samples is chosen at the first start and kept. Runs saved before this choice existed
