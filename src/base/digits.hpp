@@ -20,13 +20,13 @@ inline std::string digits(double value, int significant = 4) {
 
 /// Returns the number that `text` is, from its first to its last character; empty: it is none.
 inline std::optional<double> number_in(const std::string& text) {
-  std::size_t used = 0;
   try {
+    std::size_t used = 0;
     const double number = std::stod(text, &used);
-    if (used == text.size()) return number;
+    return used == text.size() ? std::optional(number) : std::nullopt;
   } catch (const std::logic_error&) {  // no number, or one that is too large
+    return std::nullopt;
   }
-  return std::nullopt;
 }
 
 /// Formats seconds as milliseconds: "12.5 ms".

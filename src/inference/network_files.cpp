@@ -19,7 +19,7 @@ std::filesystem::path run_of(const std::filesystem::path& checkpoint) {
   std::error_code ignored;
   std::filesystem::path written = std::filesystem::absolute(checkpoint).lexically_normal();
   if (!written.has_filename()) written = written.parent_path();
-  const std::filesystem::path run = written.parent_path().parent_path();
+  std::filesystem::path run = written.parent_path().parent_path();
   if (std::filesystem::exists(run / "network", ignored)) return run;
   return std::filesystem::weakly_canonical(written).parent_path().parent_path();
 }

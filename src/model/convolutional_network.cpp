@@ -97,7 +97,7 @@ void append_upsampling(torch::nn::SequentialImpl& block, std::int64_t in, std::i
 }
 
 // Returns the options. Throws std::invalid_argument if convolutions cannot work with them.
-const NetworkOptions& checked(const NetworkOptions& options) {
+NetworkOptions checked(const NetworkOptions& options) {
   require_convolvable(options.space);
   if (options.hidden_dims.empty())
     throw std::invalid_argument("a convolutional network needs at least one level in hidden_dims");

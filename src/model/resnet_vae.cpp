@@ -33,7 +33,7 @@ void append_blocks(Sequential& network, std::int64_t in, std::int64_t out, const
 }
 
 // Returns the options. Throws std::invalid_argument if the network cannot work with them.
-const NetworkOptions& checked(const NetworkOptions& options) {
+NetworkOptions checked(const NetworkOptions& options) {
   require_convolvable(options.space);
   if (options.hidden_dims.empty())
     throw std::invalid_argument("ResnetVae needs at least one level in hidden_dims");

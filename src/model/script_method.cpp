@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <ranges>
 #include <stdexcept>
 
 #include "base/text.hpp"
@@ -123,8 +124,8 @@ class ScriptMethod::Reader {
       return;
     }
     torch::jit::IValue value = method_.script_._ivalue();
-    for (auto name = names.rbegin(); name != names.rend(); ++name)
-      value = value.toObjectRef().getAttr(*name);
+    for (const std::string& name : std::ranges::reverse_view(names))
+      value = value.toObjectRef().getAttr(name);
     if (value.isTensor()) method_.changed_.insert(value.toTensor().unsafeGetTensorImpl());
   }
 

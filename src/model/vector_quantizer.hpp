@@ -88,12 +88,12 @@ class VectorQuantizer : public torch::nn::Module {
   /// The vectors in the latest batch.
   std::int64_t latest_vectors() const { return latest_rows_.size(0); }
 
-  /// Moves the codebook by the sums of a step, unless `skip` ([1]) is 1.
-  void update(const at::Tensor& sums, const at::Tensor& skip);
+  /// Moves the codebook by what a step has collected, unless `skip` ([1]) is 1.
+  void update(const at::Tensor& of_step, const at::Tensor& skip);
 
   /// Returns [2]: the perplexity exp(-sum_k p_k log p_k) of the codes of a step, p_k = n_k / n, and
   /// the number of codes with n_k > 0.
-  at::Tensor use(const at::Tensor& sums) const;
+  at::Tensor use(const at::Tensor& of_step) const;
 
   at::Tensor codebook;      ///< e: [K, W / groups], buffer
   at::Tensor counts;        ///< N_k: [K], buffer

@@ -31,8 +31,8 @@ class CriticNetwork : public torch::nn::Module {
   CriticNetwork(std::int64_t latent, const FactorSettings& own) {
     std::int64_t in = latent;
     for (std::int64_t i = 0; i < own.layers; ++i, in = own.width)
-      layers_.push_back(register_module(std::to_string(2 * i),
-                                        torch::nn::Linear(in, i + 1 < own.layers ? own.width : 2)));
+      layers_.emplace_back(register_module(
+          std::to_string(2 * i), torch::nn::Linear(in, i + 1 < own.layers ? own.width : 2)));
   }
 
   // [B, 2]: the logits of a code and of a permuted one.

@@ -151,7 +151,7 @@ class Objective {
   /// Returns the terms of a batch. What looks at the whole batch has the value of the whole, and
   /// the batch's share of its gradient. The batch's `replicas`, one after the other, matter to a
   /// script alone.
-  LossTerms terms(model::LatentModel& model, const Forward& forward, const BatchShare& share,
+  LossTerms terms(model::LatentModel& model, const Forward& forward, const BatchShare& own,
                   const model::Sample& sample, const StepWeights& weights, const WholeBatch& whole,
                   std::int64_t replicas = 1) const;
 
@@ -208,7 +208,7 @@ class Objective {
   // Adds the critics' part of a batch to the terms.
   void add_critics(const at::Tensor& z, const CriticBatch& batch, const StepWeights& weights,
                    LossTerms& out) const;
-  at::Tensor weighted(std::size_t regulariser, const at::Tensor& values,
+  at::Tensor weighted(std::size_t index, const at::Tensor& values,
                       const StepWeights& weights) const;
   LossTerms with_posterior(model::LatentModel& model, const model::Sample& sample,
                            const StepWeights& weights, std::int64_t replicas) const;

@@ -27,7 +27,6 @@ std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config
                                                     const device::DeviceChoice& device,
                                                     std::int64_t condition_values) {
   std::shared_ptr<model::LatentModel> model = make_model(config, shape, condition_values);
-  model->use_convolutions(convolution_choice(config.train.convolutions));
   try {
     model->freeze(config.train.freeze);
   } catch (const std::invalid_argument& error) {
@@ -201,6 +200,8 @@ Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
             options_),
       all_ranks_(all_ranks),
       log_(log) {
+  // Behind the objective, which may have asked a script with a batch of a size that no step has.
+  model_->use_convolutions(convolution_choice(wanted.config.train.convolutions));
   parts_.front()->reduce_through(std::move(exchanges_.gradients), statistics_.sums(),
                                  reducer_options(wanted.config, wanted.plan));
   for (std::size_t i = 1; i < parts_.size(); ++i) {

@@ -300,7 +300,9 @@ class Use(ScriptLosses):
         changed = self.train("fork", *script(file), "train.steps=4", *settings, np=2, check=False)
         self.assertEqual(changed.returncode, 2, changed.stderr)
         self.assertIn("it is another loss than the one", changed.stderr)
-        self.train("standard", "train.steps=2")
+        self.train("standard", "train.steps=2", "distributed.replicas=2")
+        of_script, of_program = (json.loads((self.run_path(name) / "convolutions.json").read_text())["by_shape"].keys() for name in ("keeps", "standard"))
+        self.assertEqual(of_script, of_program, "the batch that the script is asked with has no part in the choice of ways")
         self.assertIn("the script loss (SHA-256", self.program("compare", "runs/keeps", "runs/standard", "--data", "shapes.h5", check=True).stdout)
 
     def test_parameters_that_the_loss_does_not_reach_can_be_frozen(self):
