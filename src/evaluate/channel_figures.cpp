@@ -9,13 +9,13 @@
 #include "base/text.hpp"
 #include "data/transform.hpp"
 #include "evaluate/channel_errors.hpp"
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/model_pictures.hpp"
 #include "evaluate/power_spectrum.hpp"
 #include "evaluate/read_samples.hpp"
 #include "evaluate/separation_power.hpp"
 #include "evaluate/shared_tasks.hpp"
+#include "model/evaluation_mode.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
@@ -304,7 +304,7 @@ std::vector<std::string> channel_names(const data::SampleDataset& dataset) {
 ChannelFigures channel_figures(model::LatentModel& model, const data::SampleDataset& dataset,
                                const EvaluationOptions& options, comm::CpuCommunicator& all_ranks) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const ChannelMeter meter(model, dataset, options);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
   const BlockRange own = blocks_of(all_ranks.rank(), blocks, all_ranks.size());

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/read_samples.hpp"
 #include "evaluate/shared_tasks.hpp"
+#include "model/evaluation_mode.hpp"
 
 namespace vae_dist::evaluate {
 
@@ -15,7 +15,7 @@ void encode_in_blocks(model::LatentModel& model, const data::SampleDataset& data
                       comm::CpuCommunicator& all_ranks,
                       const std::function<void(const EncodedBlock&)>& take) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const bool point = model.latent_kind() == base::LatentKind::point;
   const std::int64_t latent = model.latent_values(), columns = point ? latent : 2 * latent,
                      ranks = all_ranks.size();

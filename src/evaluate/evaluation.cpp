@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/read_samples.hpp"
 #include "evaluate/shared_tasks.hpp"
+#include "model/evaluation_mode.hpp"
 #include "objective/importance_weights.hpp"
 #include "objective/kl_divergence.hpp"
 
@@ -271,7 +271,7 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
                     const data::SampleDataset& dataset, const EvaluationOptions& options,
                     comm::CpuCommunicator& all_ranks) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation_mode(model);
+  const model::EvaluationMode evaluation_mode(model);
   const base::LatentKind kind = model.latent_kind();
   const std::vector<std::int64_t> counts = counts_of_draws(kind, objective.options(), options);
   Sums total(

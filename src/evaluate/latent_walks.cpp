@@ -7,10 +7,10 @@
 #include <stdexcept>
 
 #include "evaluate/encoded_rows.hpp"
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/model_pictures.hpp"
 #include "evaluate/read_samples.hpp"
+#include "model/evaluation_mode.hpp"
 #include "objective/kl_divergence.hpp"
 
 namespace vae_dist::evaluate {
@@ -124,7 +124,7 @@ Interpolations interpolate(model::LatentModel& model, const data::SampleDataset&
                            const std::vector<RowPair>& pairs, std::int64_t steps, Path path,
                            const data::InputFormat& format, const at::Tensor& condition) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   std::vector<at::Tensor> originals, z, images;
   for (const auto& [first, second] : pairs) {
     const model::Sample from = read_batch(dataset, first, 1, format),
@@ -153,7 +153,7 @@ TraversalOptions usual_traversal(const model::LatentModel& model, std::int64_t d
 Traversals traverse(model::LatentModel& model, const data::SampleDataset& dataset,
                     const data::InputFormat& format, const TraversalOptions& options) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const model::Sample row = read_batch(dataset, options.row, 1, format);
   const at::Tensor start = model.encode(row).mu,
                    condition = options.condition.defined() ? options.condition : row.condition;

@@ -8,9 +8,9 @@
 
 #include "base/error.hpp"
 #include "base/keyed_random.hpp"
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/read_samples.hpp"
+#include "model/evaluation_mode.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
@@ -90,7 +90,7 @@ at::Tensor sample_prior(model::LatentModel& model, std::int64_t count, std::uint
         "together: codes that are drawn independently at every place decode to noise. Reconstruct, "
         "embed, interpolate and traverse work");
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   at::Tensor z = keyed_noise(model, base::Purpose::prior, seed, 0, count);
   // The normal distribution function maps normal numbers to uniform ones.
   if (prior == Prior::box) z = at::erf(z / std::sqrt(2.0));
@@ -116,7 +116,7 @@ Reconstructions reconstruct(model::LatentModel& model, const data::SampleDataset
                             std::int64_t first, std::int64_t count, const data::InputFormat& format,
                             Latent latent, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const std::int64_t at_once = samples_at_once(format.shape);
   std::vector<at::Tensor> originals, reconstructions;
   for (std::int64_t done = 0; done < count; done += at_once) {

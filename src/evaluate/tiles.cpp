@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
 #include "evaluate/read_samples.hpp"
+#include "model/evaluation_mode.hpp"
 
 namespace vae_dist::evaluate {
 namespace {
@@ -100,7 +100,7 @@ Reconstructions reconstruct_by_tiles(model::LatentModel& model, const data::Samp
                                      const data::InputFormat& format, Latent latent,
                                      std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const std::vector<Tile> tiles = tiles_of(dataset.whole_space(), format.shape.space);
   const std::size_t at_once = static_cast<std::size_t>(samples_at_once(format.shape)),
                     tile_bytes = dataset.image_bytes();

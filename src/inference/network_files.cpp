@@ -79,6 +79,25 @@ bool is_same_file(const std::filesystem::path& file, const std::filesystem::path
                                   ": vae_dist train --from RUN ", file.key, "=FILE run.name=NEW")));
 }
 
+// Returns a sentence for each file that is there, but is not the one of its sum. `which`: what it
+// should have been the one that ...
+std::vector<std::string> told_of_others(
+    const config::Config& config, const std::filesystem::path& checkpoint,
+    const checkpoint::FileSums& sums, const std::function<std::string(const NetworkFile&)>& which) {
+  config::Config looked_at = config;
+  std::vector<std::string> told;
+  for_each_file(looked_at, run_of(checkpoint), [&](const NetworkFile& file) {
+    const auto sum = sums.find(file.key);
+    std::error_code ignored;
+    if (sum == sums.end() || !std::filesystem::is_regular_file(file.name, ignored) ||
+        sum_of(file.name) == sum->second)
+      return;
+    told.push_back(base::text(file.key, " is ", file.name, ", which is another ", file.what,
+                              " than the one that ", which(file)));
+  });
+  return told;
+}
+
 }  // namespace
 
 checkpoint::FileSums keep_network_files(const config::Config& config,
@@ -160,37 +179,21 @@ checkpoint::FileSums sums_of_network_files(const config::Config& config) {
 std::vector<std::string> told_of_unused_network_files(const config::Config& config,
                                                       const std::filesystem::path& checkpoint,
                                                       const checkpoint::FileSums& sums) {
-  config::Config looked_at = config;
-  std::vector<std::string> told;
-  for_each_file(looked_at, run_of(checkpoint), [&](const NetworkFile& file) {
-    const auto sum = sums.find(file.key);
-    std::error_code ignored;
-    if (sum == sums.end() || !std::filesystem::is_regular_file(file.name, ignored) ||
-        sum_of(file.name) == sum->second)
-      return;
-    told.push_back(
-        base::text(file.key, " is ", file.name, ", which is another ", file.what,
-                   " than the one that this run began with: it goes on with the copy "
-                   "that it keeps. vae_dist train --from begins a run with another one"));
+  return told_of_others(config, checkpoint, sums, [](const NetworkFile&) {
+    return std::string(
+        "this run began with: it goes on with the copy that it keeps. vae_dist train --from begins "
+        "a run with another one");
   });
-  return told;
 }
 
 std::vector<std::string> told_of_other_network_files(const config::Config& config,
                                                      const std::filesystem::path& checkpoint,
                                                      const checkpoint::FileSums& sums) {
-  config::Config looked_at = config;
-  std::vector<std::string> told;
-  for_each_file(looked_at, run_of(checkpoint), [&](const NetworkFile& file) {
-    const auto sum = sums.find(file.key);
-    if (sum == sums.end() || sum_of(file.name) == sum->second) return;
-    if (is_same_file(file.name, file.kept)) refuse_changed(file, file.name, sum->second);
-    told.push_back(
-        base::text(file.key, " is ", file.name, ", which is another ", file.what,
-                   " than the one that ", checkpoint.string(), " was trained with",
-                   file.what == "network" ? ": its weights are taken over by their names" : ""));
+  return told_of_others(config, checkpoint, sums, [&](const NetworkFile& file) {
+    if (is_same_file(file.name, file.kept)) refuse_changed(file, file.name, sums.at(file.key));
+    return base::text(checkpoint.string(), " was trained with",
+                      file.what == "network" ? ": its weights are taken over by their names" : "");
   });
-  return told;
 }
 
 }  // namespace vae_dist::inference

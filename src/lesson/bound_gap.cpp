@@ -8,7 +8,7 @@
 #include <numbers>
 #include <stdexcept>
 
-#include "evaluate/evaluation_mode.hpp"
+#include "model/evaluation_mode.hpp"
 #include "objective/kl_divergence.hpp"
 
 namespace vae_dist::lesson {
@@ -222,7 +222,7 @@ BoundGap bound_gap(model::LatentModel& model, const at::Tensor& images) {
   if (model.latent_kind() != base::LatentKind::posterior || model.latent_values() != 2)
     throw std::logic_error("the grid needs a posterior of two latent dimensions");
   const at::NoGradGuard no_grad;
-  const evaluate::EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const model::Posterior posterior = model.encode(images);
   const Cells cells = cells_that_count(model, images, posterior);
   BoundGap out = integrals_of_p(model, images, cells);
@@ -236,7 +236,7 @@ PosteriorMaps posterior_maps(model::LatentModel& model, const at::Tensor& images
                              std::int64_t width) {
   constexpr double kShownDeviations = 4;
   const at::NoGradGuard no_grad;
-  const evaluate::EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const at::Tensor image = images.narrow(0, index, 1);
   const model::Posterior posterior = model.encode(image);
   const at::Tensor deviation = (0.5 * posterior.log_var).exp();

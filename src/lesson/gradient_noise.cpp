@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
+#include "model/evaluation_mode.hpp"
 
 namespace vae_dist::lesson {
 namespace {
@@ -107,7 +107,7 @@ std::vector<double> counts_up_to(std::int64_t draws) {
 
 GradientNoise gradient_noise(model::LatentModel& model, const at::Tensor& images,
                              std::int64_t draws, std::uint64_t seed) {
-  const evaluate::EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const Encoder encoder = encoder_of(model, images);
   const at::NoGradGuard no_grad;
   const Derivatives all = derivatives(model, images, encoder.outputs, draws, seed);

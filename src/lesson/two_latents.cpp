@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "evaluate/evaluation_mode.hpp"
 #include "evaluate/keyed_noise.hpp"
+#include "model/evaluation_mode.hpp"
 #include "objective/importance_weights.hpp"
 #include "step/make_model.hpp"
 
@@ -40,7 +40,7 @@ double mean_of(const at::Tensor& nats) { return nats.mean().item<double>(); }
 at::Tensor log_weights_of(model::LatentModel& model, const at::Tensor& images, std::int64_t draws,
                           std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const evaluate::EvaluationMode evaluation(model);
+  const model::EvaluationMode evaluation(model);
   std::vector<at::Tensor> rows;
   for (std::int64_t i = 0; i < images.size(0); ++i) {
     const at::Tensor image = images.narrow(0, i, 1);

@@ -59,10 +59,7 @@ void LatentModel::made_with(const NetworkOptions& options) {
 
 Sample LatentModel::example(std::int64_t samples) const {
   if (!options_) throw std::logic_error("nobody told the network what it was made with");
-  const at::TensorOptions wanted = parameters().front().options();
-  return batch_of_zeros(*options_, samples).each([&](const at::Tensor& field) {
-    return field.to(wanted);
-  });
+  return batch_of_zeros(*options_, samples, parameters().front().options());
 }
 
 void LatentModel::use_convolutions(std::shared_ptr<kernels::ConvolutionChoice> choice) {
@@ -128,18 +125,18 @@ void LatentModel::finish(const LatentShape& latent, std::shared_ptr<Likelihood> 
     codes_ = register_module("codes", std::make_shared<VectorQuantizer>(*codebook, latent));
 }
 
-Sample batch_of_zeros(const NetworkOptions& options, std::int64_t samples) {
-  const auto zeros = [&](std::int64_t channels) {
-    std::vector<std::int64_t> shape = batch_shape(channels, options.space);
-    shape[0] = samples;
-    return at::zeros(shape).contiguous(memory_format(options.space.size(), options.channels_last));
-  };
-  Sample out(zeros(options.channels));
+Sample batch_of_zeros(const NetworkOptions& options, std::int64_t samples,
+                      const at::TensorOptions& type) {
+  std::vector<std::int64_t> shape = batch_shape(options.channels, options.space);
+  shape[0] = samples;
+  const at::MemoryFormat format = memory_format(options.space.size(), options.channels_last);
+  Sample out(at::zeros(shape, type).contiguous(format));
   if (options.encoder_channels > 0) {  // values may be missing: the encoder sees which
-    out.seen = zeros(options.encoder_channels);
     out.observed = at::ones_like(out.x);
+    out.seen = at::cat({out.x, out.observed}, 1).contiguous(format);
   }
-  if (options.condition_values > 0) out.condition = at::zeros({samples, options.condition_values});
+  if (options.condition_values > 0)
+    out.condition = at::zeros({samples, options.condition_values}, type);
   return out;
 }
 

@@ -37,7 +37,9 @@ struct NetworkOptions {
   std::int64_t input_channels() const { return encoder_channels > 0 ? encoder_channels : channels; }
 };
 
-/// Returns a batch of zeros as a network with these options takes it, in fp32 on the CPU.
-Sample batch_of_zeros(const NetworkOptions& options, std::int64_t samples);
+/// Returns a batch of zeros as a network with these options takes it, in `type`; where values may
+/// be missing, all are there.
+Sample batch_of_zeros(const NetworkOptions& options, std::int64_t samples,
+                      const at::TensorOptions& type = {});
 
 }  // namespace vae_dist::model

@@ -14,6 +14,7 @@
 #include <stdexcept>
 
 #include "base/text.hpp"
+#include "model/torch_error.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -41,7 +42,7 @@ torch::jit::Module load_script(const std::string& file) {
   try {
     return torch::jit::load(file, c10::kCPU);
   } catch (const c10::Error& error) {
-    const std::string whole = error.what_without_backtrace();
+    const std::string whole = said_by(error);
     throw std::invalid_argument(base::text(file,
                                            " cannot be read as TorchScript (the file that "
                                            "torch.jit.script(network).save(FILE) writes): ",

@@ -1,9 +1,8 @@
 // A network that was written in Python and saved as TorchScript (model.name: script).
 //
-// This file and script_method.hpp, and beside them a loss from Python
-// (../objective/script_loss.hpp), are all that knows the format: TorchScript is deprecated in
-// torch 2.11, but still the only form of a Python network that LibTorch can train. Another format
-// would be another network registered beside this one.
+// This file, script_method.hpp and ../objective/script_loss.hpp are all that knows the format:
+// TorchScript is deprecated in torch 2.11, but still the only form of a Python network that
+// LibTorch can train. Another format would be another network registered beside this one.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/script.h>
@@ -20,6 +19,7 @@
 #include "model/network_registry.hpp"
 #include "model/script_method.hpp"
 #include "model/space.hpp"
+#include "model/torch_error.hpp"
 
 namespace vae_dist::model {
 namespace {
@@ -361,15 +361,13 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
   }
 
   [[noreturn]] void refuse_batch(at::IntArrayRef shape, const std::exception& error) const {
-    const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
-    const std::string said = of_torch ? of_torch->what_without_backtrace() : error.what();
+    const std::string said = said_by(error);
     throw std::invalid_argument(base::text(
         "a batch of shape ", shape_text(shape), " does not pass through the network: ", said,
         said.find("view size is not compatible") == std::string::npos
             ? ""
             : "\n(Batches have their channels side by side in memory: write .flatten(1) or "
-              ".reshape "
-              "in place of .view, or set train.channels_last=false.)"));
+              ".reshape in place of .view, or set train.channels_last=false.)"));
   }
 
   const NetworkOptions options_;

@@ -9,6 +9,8 @@
 
 #include "base/list_of_ten.hpp"
 #include "base/text.hpp"
+#include "model/evaluation_mode.hpp"
+#include "model/torch_error.hpp"
 
 namespace vae_dist::objective {
 namespace {
@@ -106,8 +108,7 @@ std::vector<std::string> not_reached(const at::Tensor& loss, const model::Latent
 
 // What TorchScript says ends in the error itself, behind the places in the script.
 std::string last_line_of(const std::exception& error) {
-  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
-  std::string whole = of_torch ? of_torch->what_without_backtrace() : error.what();
+  std::string whole = model::said_by(error);
   while (!whole.empty() && whole.back() == '\n') whole.pop_back();
   return whole.substr(whole.rfind('\n') + 1);
 }
@@ -118,21 +119,6 @@ std::string last_line_of(const std::exception& error) {
       ", but a loss keeps nothing from step to step. (A normalisation does so in training mode: "
       "save the script in evaluation mode, in which it stays.)"));
 }
-
-// Keeps a model in evaluation mode while it lives.
-class InEvaluation {
- public:
-  explicit InEvaluation(model::LatentModel& model) : model_(model), was_(model.is_training()) {
-    model_.eval();
-  }
-  ~InEvaluation() { model_.train(was_); }
-  InEvaluation(const InEvaluation&) = delete;
-  InEvaluation& operator=(const InEvaluation&) = delete;
-
- private:
-  model::LatentModel& model_;
-  const bool was_;
-};
 
 }  // namespace
 
@@ -156,17 +142,15 @@ ScriptLoss::ScriptLoss(const std::string& file, model::LatentModel& model)
   } catch (const std::invalid_argument&) {
     throw;
   } catch (const std::exception& error) {
-    const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
     throw std::invalid_argument(
-        base::text("a batch does not pass through ", method_.name(), ": ",
-                   of_torch ? of_torch->what_without_backtrace() : error.what()));
+        base::text("a batch does not pass through ", method_.name(), ": ", model::said_by(error)));
   }
 }
 
 void ScriptLoss::ask_for_names(model::LatentModel& model) {
   constexpr std::int64_t kSamples = 2;
   const bool will_train = model.is_training();
-  const InEvaluation in_evaluation(model);
+  const model::EvaluationMode evaluation(model);
   const at::AutoGradMode with_gradients(true);
   const model::Sample sample = model.example(kSamples);
   const auto values_of_zeros = [&] {

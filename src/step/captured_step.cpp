@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "device/queue_copy.hpp"
+#include "model/torch_error.hpp"
 
 namespace vae_dist::step {
 namespace {
@@ -38,8 +39,7 @@ const std::string kWhileCapturing =
 
 // Returns the first line of the error's message, without torch's backtrace.
 std::string reason_in(const std::exception& error) {
-  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
-  const std::string whole = of_torch ? of_torch->what_without_backtrace() : error.what();
+  const std::string whole = model::said_by(error);
   const std::string line = whole.substr(0, whole.find('\n'));
   return line.empty() ? "an error without a message" : line;
 }

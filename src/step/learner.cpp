@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "comm/agreement.hpp"
 #include "device/own_stream.hpp"
+#include "model/evaluation_mode.hpp"
 #include "model/initial_weights.hpp"
 #include "model/weights_in_use.hpp"
 #include "optimizer/update_rules.hpp"
@@ -177,10 +178,6 @@ bool is_of_average(const std::string& name) {
 Learner::Learner(const LearnerRequest& wanted, comm::CpuCommunicator& all_ranks,
                  comm::CollectiveLog& log)
     : device_(wanted.device.device),
-      shape_(wanted.shape),
-      condition_values_(wanted.condition_values),
-      masks_(wanted.config.data.missing == config::Missing::mask),
-      channels_last_(wanted.config.train.channels_last),
       options_(step_options(wanted.config, wanted.plan)),
       samples_at_once_(wanted.plan.samples_per_rank() / options_.batches),
       weights_metadata_(weights_metadata(wanted.config, wanted.shape)),
@@ -270,25 +267,11 @@ base::Seconds Learner::exposed_wait() const {
 
 void Learner::run_blank_batch() {
   const at::NoGradGuard no_grad;
-  const at::TensorOptions options = parts_.front()->parameters().values().options();
-  std::vector<std::int64_t> sizes = {samples_at_once_, shape_.channels};
-  sizes.insert(sizes.end(), shape_.space.begin(), shape_.space.end());
-  model::Sample blank(at::zeros(sizes, options)
-                          .contiguous(model::memory_format(shape_.space.size(), channels_last_)),
-                      at::zeros({samples_at_once_, objective_.noise_per_sample(
-                                                       samples_at_once_ / options_.batch_replicas)},
-                                options));
-  if (condition_values_ > 0)
-    blank.condition = at::zeros({samples_at_once_, condition_values_}, options);
-  if (masks_) {
-    blank.observed = at::ones_like(blank.x);
-    blank.seen = at::cat({blank.x, blank.observed}, 1).contiguous(blank.x.suggest_memory_format());
-  }
-  struct Evaluating {
-    model::LatentModel& model;
-    explicit Evaluating(model::LatentModel& of) : model(of) { model.eval(); }
-    ~Evaluating() { model.train(); }
-  } const evaluating(*model_);
+  model::Sample blank = model_->example(samples_at_once_);
+  blank.noise = at::zeros(
+      {samples_at_once_, objective_.noise_per_sample(samples_at_once_ / options_.batch_replicas)},
+      blank.x.options());
+  const model::EvaluationMode evaluation(*model_);
   // In the global scope a step compares blocks of samples with all, never all with all, which would
   // take G * G numbers.
   if (whole_batch_)

@@ -154,10 +154,6 @@ class Learner {
   void step_through_recorder(bool capture);
 
   const c10::Device device_;
-  const arrays::SampleShape shape_;
-  const std::int64_t condition_values_;
-  const bool masks_;  // the samples have missing values
-  const bool channels_last_;
   const StepOptions options_;
   const std::int64_t samples_at_once_;
   std::map<std::string, std::string> weights_metadata_;

@@ -3,12 +3,11 @@
 
 #include "model/latent_model.hpp"
 
-namespace vae_dist::evaluate {
+namespace vae_dist::model {
 
 class EvaluationMode {
  public:
-  explicit EvaluationMode(model::LatentModel& model)
-      : model_(model), was_training_(model.is_training()) {
+  explicit EvaluationMode(LatentModel& model) : model_(model), was_training_(model.is_training()) {
     model_.eval();
   }
   ~EvaluationMode() { model_.train(was_training_); }
@@ -16,8 +15,8 @@ class EvaluationMode {
   EvaluationMode& operator=(const EvaluationMode&) = delete;
 
  private:
-  model::LatentModel& model_;
+  LatentModel& model_;
   bool was_training_;
 };
 
-}  // namespace vae_dist::evaluate
+}  // namespace vae_dist::model
