@@ -127,6 +127,14 @@ class RunFolder(unittest.TestCase):
         found = sorted(path for path in (cls.run_path(name) / "checkpoints").glob("step_*") if "." not in path.name)
         return found[-1] if step is None else cls.run_path(name) / "checkpoints" / f"step_{step:08d}"
 
+    def assert_refused(self, cases):
+        """Training with the settings of each case ends before the first step, and the message says what the case says."""
+        for settings, says in cases:
+            with self.subTest(says):
+                done = self.train("refused", *settings, "train.steps=2", check=False)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(says, done.stderr)
+
     def wait_until(self, condition, seconds, what):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -338,11 +338,7 @@ class Use(ScriptLosses):
             ([*script(self.saved(Standard())), "objective.importance_samples=4"], "objective.importance_samples"),
             ([f"objective.script={self.saved(Standard())}"], "objective.script"),
         )
-        for settings, says in cases:
-            with self.subTest(says):
-                done = self.train("refused", *settings, "train.steps=2", check=False)
-                self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertIn(says, done.stderr)
+        self.assert_refused(cases)
 
 
 if __name__ == "__main__":

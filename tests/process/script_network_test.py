@@ -472,11 +472,7 @@ class Use(ScriptNetworks):
             ([*script(self.saved(WithPrelu())), "model.initialise=keyed"], "PReLU"),
             (["model.name=script"], "model.encoder and model.decoder"),
         )
-        for settings, says in cases:
-            with self.subTest(says):
-                done = self.train("refused", *settings, "train.steps=2", check=False)
-                self.assertEqual(done.returncode, 2, done.stderr)
-                self.assertIn(says, done.stderr)
+        self.assert_refused(cases)
 
 
 if __name__ == "__main__":
