@@ -60,6 +60,10 @@ class CommunicationFailure : public Failure {
 /// Returns the exit code for any exception: that of an Error, otherwise rank_failed.
 ExitCode exit_code(const std::exception& error);
 
+/// Whether the error is that of a thread that could not be started, for lack of memory or because
+/// of a limit on threads.
+bool is_thread_start(const std::exception& error);
+
 /// Returns one paragraph for the user: "vae_dist: message". Adds the source location unless the
 /// error is a BadInput, and the rank if `rank` >= 0.
 std::string describe(const std::exception& error, int rank = -1);

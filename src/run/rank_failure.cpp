@@ -43,6 +43,8 @@ RankFailure::RankFailure(const comm::MpiWorld& world, const comm::CollectiveLog&
     : world_(world),
       tell_(std::move(tell)),
       last_words_(std::move(last_words)),
+      saver_([this] { save(); }),
+      ender_([this] { end_after_loss(); }),
       watchdog_(world, log,
                 [this](const base::Error& error, const std::string& details) {
                   end_all_ranks(error, details);
@@ -113,8 +115,6 @@ RankFailure::Saving RankFailure::save_before_the_end(SaveLastStep save, base::Se
     EndAfterTerminate::allow(limit);
     processes_ = std::move(processes);
     launcher_ = launcher;
-    saver_ = std::make_unique<StandbyThread>([this] { this->save(); });
-    ender_ = std::make_unique<StandbyThread>([this] { end_after_loss(); });
   }
   watchdog_.look_for_losses({
       .suspects = [] { return stop_requested(); },
@@ -155,7 +155,7 @@ void RankFailure::begin_saving() noexcept {
   if (!save_ || saving_begun_) return;
   saving_begun_ = true;
   since_begun_.restart();
-  saver_->go();
+  saver_.go();
 }
 
 void RankFailure::save() {
@@ -193,7 +193,7 @@ void RankFailure::on_loss(const std::vector<int>& lost) {
     since_loss_.restart();
   }
   begin_saving();
-  ender_->go();
+  ender_.go();
 }
 
 void RankFailure::end_after_loss() {

@@ -38,7 +38,9 @@ class RankFailure {
 
   /// Starts the watchdog, whose findings end the world in the same way. A collective. `world` and
   /// `log` must outlive this object. A rank that fails first calls `last_words` after reporting its
-  /// error, from any thread; the call must return within 2 s.
+  /// error, from any thread; the call must return within 2 s. All threads that an end needs start
+  /// here: make this object before the run takes its memory. Throws std::system_error if they
+  /// cannot be started.
   RankFailure(const comm::MpiWorld& world, const comm::CollectiveLog& log, Tell tell,
               std::function<void()> last_words);
 
@@ -50,8 +52,7 @@ class RankFailure {
 
   /// From now until the returned object is destroyed, every end of this process by a failure, its
   /// own or that of another rank, first calls `save` once, in a thread of its own, and waits for it
-  /// for up to `limit`. `processes`: those of all ranks, by rank. Throws std::system_error if the
-  /// threads for it cannot be started.
+  /// for up to `limit`. `processes`: those of all ranks, by rank. Call it once.
   class Saving {
    public:
     explicit Saving(RankFailure& failure) : failure_(&failure) {}
@@ -96,8 +97,8 @@ class RankFailure {
   std::vector<int> lost_;
   base::Stopwatch since_loss_;
   LauncherFacts launcher_;
-  std::unique_ptr<StandbyThread> saver_, ender_;  // there from save_before_the_end() on
   bool saving_begun_ = false, saving_ended_ = false;
+  StandbyThread saver_, ender_;        // their work uses all members above
   comm::Watchdog watchdog_;            // its thread uses all members above
   EndAfterTerminate after_terminate_;  // declared last because it uses all members above
 };

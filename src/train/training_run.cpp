@@ -463,10 +463,10 @@ base::ExitCode run_training(const TrainingRequest& request, const comm::MpiWorld
   if (request.write_errors_to) request.write_errors_to(directory.errors().string());
   const run::RunEnvironment environment =
       note_environment(setup, run, request.program, job, world, *all_ranks);
-  keep_convolutions(learner, setup, *all_ranks);
   run::Recorder recorder({config, run_facts(config, run, learner, environment),
                           run.rates.epochs_planned(), setup.state, run.device.device, last_steps},
                          world, *all_ranks, job_outcome);
+  keep_convolutions(learner, setup, *all_ranks);  // takes the memory of a step
   if (recorder.port())
     log::info(base::text("metrics: http://", run::scrape_host(recorder.address(), world.host()),
                          ":", *recorder.port(), "/metrics"));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <new>
+#include <system_error>
 
 namespace vae_dist::base {
 namespace {
@@ -32,6 +33,14 @@ TEST(Description, OfAFailureNamesTheSourceThatRaisedIt) {
 
 TEST(Description, OfAForeignErrorIsItsOwnText) {
   EXPECT_EQ(describe(std::runtime_error("out of shapes"), 1), "vae_dist: rank 1: out of shapes");
+}
+
+TEST(Description, SaysWhyAThreadMayNotStart) {
+  const std::system_error no_thread(
+      std::make_error_code(std::errc::resource_unavailable_try_again));
+  EXPECT_THAT(describe(no_thread, 1), testing::HasSubstr("a thread cannot be started"));
+  const std::system_error no_file(std::make_error_code(std::errc::no_such_file_or_directory));
+  EXPECT_THAT(describe(no_file, 1), testing::Not(testing::HasSubstr("thread")));
 }
 
 TEST(Text, JoinsValuesWithTenDigits) {
