@@ -439,8 +439,7 @@ void DecodedRows::place_part(const ArrayFile::Part& part, std::int64_t row,
     // What is missing is no error; what is infinite still is.
     const auto infinite =
         std::find_if(to.begin(), to.end(), [](float value) { return std::isinf(value); });
-    bad.reset();
-    if (infinite != to.end()) bad = static_cast<std::size_t>(infinite - to.begin());
+    bad = infinite == to.end() ? std::nullopt : std::optional(infinite - to.begin());
   }
   if (bad) refuse_not_finite(part, row, stored, *bad);
   if (alone) return;

@@ -45,8 +45,8 @@ struct TrainingState {
                            ///< also if missing in older checkpoints
   std::string begun_from;  ///< checkpoint that the run started from: its weights at step 0, or all
                            ///< of it; empty: none, also if missing in older checkpoints
-  FileSums kept_files;     ///< of which the run keeps copies; empty: none, also if missing in older
-                           ///< checkpoints
+  FileSums kept_files = {};  ///< of which the run keeps copies; empty: none, also if missing in
+                             ///< older checkpoints
 };
 
 /// Formats the state as JSON. It reads back to the same value, floats to the same bits.

@@ -17,7 +17,7 @@ struct BatchPlan : OrderPlan {
   std::int64_t first = 0,
                count = 0;  ///< positions [s*G + first, s*G + first + count) of the epoch's order
   std::int64_t noise_per_sample = 0;
-  std::string flips;            ///< axes of space ("W", "HW"): along each of them a sample is
+  std::string flips = {};       ///< axes of space ("W", "HW"): along each of them a sample is
                                 ///< mirrored with probability 1/2, chosen by the seed
   bool flip_on_device = false;  ///< only mark the samples to mirror, in Batch::mirrored
 };

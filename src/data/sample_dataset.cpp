@@ -160,11 +160,11 @@ struct SampleDataset::Store {
   const InspectedValues& inspect() const {
     const std::lock_guard lock(inspect_mutex);
     if (inspected) return *inspected;
-    std::string shape = base::text(rows.shape().channels);
-    for (const std::int64_t size : rows.shape().space) shape += base::text(" ", size);
+    std::string sizes = base::text(rows.shape().channels);
+    for (const std::int64_t size : rows.shape().space) sizes += base::text(" ", size);
     InspectedValues seen{
         {},
-        base::hash_text(base::text(samples.stored_count(), " ", shape, " ", rows.layout().text()))};
+        base::hash_text(base::text(samples.stored_count(), " ", sizes, " ", rows.layout().text()))};
     std::vector<std::byte> image(rows.image_bytes());
     const auto of_bytes =
         static_cast<std::int64_t>(kMostInspected / std::max<std::size_t>(1, rows.image_bytes()));

@@ -282,9 +282,13 @@ Evaluation evaluate(model::LatentModel& model, const objective::Objective& objec
 
   const BlockEvaluator evaluate_block(model, objective, options, counts);
   const std::int64_t blocks = (options.samples + options.block - 1) / options.block;
+  // A script may need several samples, of which a smaller last block might not have enough.
+  const auto begin_of = [&](std::int64_t b) {
+    return objective.is_standard() ? std::min(b * options.block, options.samples)
+                                   : b * options.samples / blocks;
+  };
   const std::vector<double> sums = measure_blocks(blocks, entries, all_ranks, [&](std::int64_t b) {
-    const std::int64_t done = b * options.block, first = options.first + done,
-                       count = std::min(options.block, options.samples - done);
+    const std::int64_t first = options.first + begin_of(b), count = begin_of(b + 1) - begin_of(b);
     const std::vector<std::uint8_t> stored = read_samples(dataset, first, count);
     const model::Sample batch =
         completed(data::model_input(stored, options.format), dataset, first, options.format);

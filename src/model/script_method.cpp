@@ -30,10 +30,6 @@ bool draws_numbers_in(const torch::jit::Node& node) {
   return operation && operation->hasTag(at::Tag::nondeterministic_seeded);
 }
 
-bool is_container(const c10::Type& type) {
-  return type.kind() == c10::TypeKind::ListType || type.kind() == c10::TypeKind::DictType;
-}
-
 }  // namespace
 
 torch::jit::Module load_script(const std::string& file) {
@@ -54,7 +50,7 @@ class ScriptMethod::Reader {
  public:
   Reader(ScriptMethod& method, const std::shared_ptr<torch::jit::Graph>& graph)
       : method_(method), aliases_(graph) {
-    note_statistics(graph->block());
+    note_writes(graph->block());
     look_at(graph->block());
   }
 
@@ -73,17 +69,15 @@ class ScriptMethod::Reader {
             method_.key_, ": the script uses ", node->kind().toQualString(),
             " (torch.jit.fork), inside which its draws and changes cannot be seen. Call the "
             "function directly"));
-      if (node->kind() == c10::prim::GetAttr && is_container(*node->output()->type()) &&
-          aliases_.hasWriters(node->output()))
+      const bool changes = node->kind() == c10::prim::GetAttr &&
+                           !node->output()->type()->is_module() && is_changed(node->output());
+      if (changes && !node->output()->type()->isSubtypeOf(*c10::OptionalType::ofTensor()))
         throw std::invalid_argument(
-            base::text(method_.key_, ": the script changes self.", node->s(c10::attr::name), ", a ",
-                       node->output()->type()->annotation_str(),
+            base::text(method_.key_, ": the script changes, or may change, self.",
+                       node->s(c10::attr::name), ", a ", node->output()->type()->annotation_str(),
                        ", which would be neither kept nor equal on all ranks. Make it a buffer "
                        "(register_buffer) and change it in place"));
-      if (node->kind() == c10::prim::GetAttr &&
-          node->output()->type()->isSubtypeOf(*c10::OptionalType::ofTensor()) &&
-          is_changed(node->output()))
-        note_change_of(*node);
+      if (changes) note_change_of(*node);
       for (torch::jit::Value* const value : node->outputs())
         if (value->type()->kind() == c10::TypeKind::GeneratorType)
           throw std::invalid_argument(
@@ -96,22 +90,23 @@ class ScriptMethod::Reader {
   }
 
   // Normalisations change their running statistics, which their schemas do not say.
-  void note_statistics(torch::jit::Block* block) {
+  void note_writes(torch::jit::Block* block) {
     for (torch::jit::Node* const node : block->nodes()) {
-      const std::string kind = node->kind().toQualString();
-      if (kind.find("batch_norm") != std::string::npos ||
-          kind.find("instance_norm") != std::string::npos)
-        for (torch::jit::Value* const value : node->inputs())
-          if (value->type()->isSubtypeOf(*c10::OptionalType::ofTensor()))
-            of_normalisations_.push_back(value);
-      for (torch::jit::Block* const inner : node->blocks()) note_statistics(inner);
+      const c10::FunctionSchema* const schema = node->maybeSchema();
+      for (std::size_t i = 0;
+           schema && i < std::min(schema->arguments().size(), node->inputs().size()); ++i)
+        if (schema->is_mutable({c10::SchemaArgType::input, i}) ||
+            schema->arguments()[i].name().starts_with("running_"))
+          written_.push_back(node->input(i));
+      for (torch::jit::Block* const inner : node->blocks()) note_writes(inner);
     }
   }
 
+  // Whether this value, or a tensor that it contains, may be written to.
   bool is_changed(torch::jit::Value* value) const {
-    return aliases_.hasWriters(value) ||
-           std::any_of(of_normalisations_.begin(), of_normalisations_.end(),
-                       [&](torch::jit::Value* other) { return aliases_.mayAlias(value, other); });
+    return std::any_of(written_.begin(), written_.end(), [&](torch::jit::Value* other) {
+      return aliases_.mayContainAlias(value, other);
+    });
   }
 
   // Notes the tensor behind self.a.b.c.
@@ -132,7 +127,7 @@ class ScriptMethod::Reader {
 
   ScriptMethod& method_;
   const torch::jit::AliasDb aliases_;
-  std::vector<torch::jit::Value*> of_normalisations_;  // what they read: input, weights, statistics
+  std::vector<torch::jit::Value*> written_;
 };
 
 ScriptMethod::ScriptMethod(torch::jit::Module script, const std::string& method,

@@ -88,6 +88,9 @@ class Objective {
   /// "log_p_of_16_draws", a regulariser's value, ...
   const std::vector<base::Term>& extra_terms() const { return extra_terms_; }
 
+  /// Whether the loss consists of the program's own reconstruction and KL, and not of a script's.
+  bool is_standard() const { return script_ == nullptr; }
+
   /// Whether the loss draws random numbers itself (ScriptLoss::draws_numbers()).
   bool draws_numbers() const;
 
@@ -196,8 +199,6 @@ class Objective {
   bool is_charged_as_a_sum() const;
   bool looks_at_means() const;
   bool looks_at_reconstruction() const;
-  // Whether a batch's loss has terms of the reconstruction and the KL that are the program's own.
-  bool is_standard() const { return script_ == nullptr; }
   // The loss of the reconstruction and the KL, of replicas one after the other.
   at::Tensor loss_of_replicas(const Forward& forward, const LossTerms& terms,
                               const StepWeights& weights, std::int64_t replicas) const;

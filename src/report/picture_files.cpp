@@ -20,7 +20,7 @@ constexpr std::int64_t kMostWalkRows = 48;
 
 // Walks of fields: one after the other, the steps across.
 struct FieldWalks {
-  at::Tensor steps;                      // [walks, steps, C, space...], the model's values
+  at::Tensor steps = {};                 // [walks, steps, C, space...], the model's values
   std::vector<std::string> places = {};  // of the steps, for the columns
   std::vector<std::string> names = {};   // of the walks; empty: none
   std::vector<double> positions = {};    // of the steps, for the colours of curves; NaN: an input

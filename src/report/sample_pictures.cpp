@@ -127,8 +127,7 @@ plot::PanelSection field_section(const at::Tensor& samples, const at::Tensor& pa
 }  // namespace
 
 bool Showing::as_images(const at::Tensor& samples) const {
-  const std::int64_t channels = samples.dim() == 4 ? samples.size(1) : 0;
-  return range && arrays::is_grey_or_colour(channels);
+  return range && samples.dim() == 4 && arrays::is_grey_or_colour(samples.size(1));
 }
 
 std::vector<std::string> channel_names(const std::vector<data::StoredArray>& arrays) {

@@ -157,8 +157,11 @@ StepOutcome TrainingStep::end(const Rate& learning_rate) {
   parts_.statistics.complete_terms();
   const at::Tensor terms = parts_.statistics.terms();
   const at::Tensor norm = gradient_norm(parts_.trained);
+  // A script's loss may be sound where the program's reconstruction and KL, which it does without,
+  // are not.
+  const std::int64_t needed = parts_.objective.is_standard() ? 3 : 1;
   at::Tensor good =
-      all_finite(parts_.trained, norm).logical_and(at::isfinite(terms.slice(0, 0, 3)).all());
+      all_finite(parts_.trained, norm).logical_and(at::isfinite(terms.slice(0, 0, needed)).all());
   if (options_.skip_above_norm) good = good.logical_and(norm <= *options_.skip_above_norm);
   const at::Tensor skip = good.logical_not().to(at::kFloat).view(1);
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import unittest
-from typing import Optional
+from typing import List, Optional
 
 import h5py
 import numpy
@@ -86,6 +86,29 @@ class Noisy(Tiny):
     @torch.jit.export
     def encode(self, x: torch.Tensor):
         mu, log_var = self.to_code((x + 0.1 * torch.randn_like(x)).flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class ChangingItsList(Tiny):
+    seen: List[torch.Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.seen = [torch.zeros(())]
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        self.seen[0].add_(1)
+        mu, log_var = self.to_code((x * self.seen[0]).flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+
+class ReadingItsList(ChangingItsList):
+    """In-place operations on what it computes, beside a list that stays."""
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        mu, log_var = self.to_code((x.flatten(1) + self.seen[0]).relu_()).chunk(2, 1)
         return mu, log_var
 
 
@@ -303,6 +326,7 @@ class Training(ScriptNetworks):
         for name in ("mask", "chosen"):
             self.assertTrue(self.weights("masked")[name].equal(getattr(network, name)), name)
         self.assertLess(self.losses("masked")[-1], self.losses("masked")[0])
+        self.train("lists", *script(self.saved(ReadingItsList())), "train.steps=1")
 
     def test_a_run_keeps_its_network(self):
         file = self.folder / self.saved(Viewing())
@@ -467,6 +491,7 @@ class Use(ScriptNetworks):
             ([*script(good), "model.codes.kind=vector_quantized"], "no point that could be quantized"),
             ([*script("vanilla_vae.pt"), "data.train.file=colour.h5"], "does not pass through the network"),
             ([*script(self.saved(Assigning()))], "assigns self.samples"),
+            ([*script(self.saved(ChangingItsList()))], "may change, self.seen, a List[Tensor]"),
             ([*script(self.saved(AlwaysCounting()))], "samples. What is evaluated must leave no trace"),
             ([*script(self.saved(NamedCodes()))], "a module named codes"),
             ([*script(self.saved(WithPrelu())), "model.initialise=keyed"], "PReLU"),
