@@ -16,7 +16,7 @@ namespace {
 // Callbacks of RecordFunction are plain functions, so the measurement is global to the process.
 std::atomic<bool> measuring{false};
 std::mutex mutex;
-c10::Device device = c10::kCPU;
+c10::Device measured_device = c10::kCPU;
 std::map<std::string, double> seconds;
 
 struct Started : at::ObserverContext {
@@ -28,7 +28,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction&) {
 }
 
 void end(const at::RecordFunction& function, at::ObserverContext* started) {
-  device::synchronize(device);
+  device::synchronize(measured_device);
   const std::scoped_lock lock(mutex);
   seconds[function.name()] += static_cast<Started*>(started)->watch.elapsed().count();
 }
@@ -38,7 +38,7 @@ void end(const at::RecordFunction& function, at::ObserverContext* started) {
 StepParts::StepParts(c10::Device measured) {
   if (measuring.exchange(true))
     throw std::logic_error("the parts of steps are already being measured");
-  device = measured;
+  measured_device = measured;
   take();
   callback_ = at::addGlobalCallback(
       at::RecordFunctionCallback(begin, end).scopes({at::RecordScope::USER_SCOPE}));

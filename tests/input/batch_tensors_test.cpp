@@ -13,7 +13,7 @@ using ImageTensor = data::ImageFileTest;
 
 // Mirroring on the device must give the same images as mirroring in the loader's thread.
 TEST_F(ImageTensor, MirrorsTheImagesThatTheLoaderLeavesToIt) {
-  for (const arrays::SampleLayout layout :
+  for (const arrays::SampleLayout& layout :
        {arrays::SampleLayout("HW"), arrays::SampleLayout("HWC")}) {
     const bool coloured = layout == arrays::SampleLayout("HWC");
     const data::SampleDataset dataset = open(coloured ? make_images("coloured.h5", {24, 4, 5, 3})

@@ -173,8 +173,9 @@ TEST(LikelihoodsOfCounts, StayFiniteWithFiniteGradientsAtExtremeLogits) {
       nats.sum().backward();
       EXPECT_TRUE(at::isfinite(nats).all().item<bool>());
       EXPECT_TRUE(at::isfinite(logits.grad()).all().item<bool>());
-      if (each->traits().second_head.of != base::SecondHead::Of::nothing)
+      if (each->traits().second_head.of != base::SecondHead::Of::nothing) {
         EXPECT_TRUE(at::isfinite(second.grad()).all().item<bool>());
+      }
     }
 }
 

@@ -134,8 +134,9 @@ TEST_P(DiscretizedLogistic, StaysFiniteWithFiniteGradientsForFarMeansAndTinyScal
       EXPECT_TRUE(at::isfinite(mean.grad()).all().item<bool>()) << where;
       EXPECT_TRUE(at::isfinite(kept(*logistic_, "log_scale").grad()).all().item<bool>()) << where;
       // The gradient pulls the mean back, no matter how far away it is.
-      if (distance == 1e4)
+      if (distance == 1e4) {
         EXPECT_TRUE(mean.grad().narrow(0, 0, 255).gt(0).all().item<bool>()) << where;
+      }
     }
 }
 

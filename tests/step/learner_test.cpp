@@ -178,8 +178,9 @@ TEST_F(LearnerTest, AnAverageThatIsNotGivenBeginsAtTheGivenWeights) {
   EXPECT_FALSE(rank.learner().begin_with(weights_alone, "weights.pt"));
   const auto state = rank.learner().optimizer_state().tensors;
   for (const auto& [name, tensor] : weights_alone.weights.tensors)
-    if (const auto average = state.find("ema." + name); average != state.end())
+    if (const auto average = state.find("ema." + name); average != state.end()) {
       EXPECT_TRUE(average->second.equal(tensor)) << name;
+    }
   EXPECT_TRUE(state.contains("ema.fc_mu.weight"));
   EXPECT_THAT(refusal(rank, weights_alone), HasSubstr("the optimizer's state is missing"));
 }

@@ -27,10 +27,13 @@ TEST(FrozenModules, StayAsTheyAreWhileTheOthersLearn) {
   for (const auto& [name, tensor] : weights_of(rank.learner())) {
     const bool frozen =
         name.starts_with("encoder.") || name.starts_with("fc_mu.") || name.starts_with("fc_var.");
-    if (frozen) EXPECT_TRUE(tensor.equal(before.at(name))) << name;
+    if (frozen) {
+      EXPECT_TRUE(tensor.equal(before.at(name))) << name;
+    }
     if (name == "decoder_input.weight" || name == "decoder.0.1.running_mean" ||
-        name == "final_layer.3.bias")
+        name == "final_layer.3.bias") {
       EXPECT_FALSE(tensor.equal(before.at(name))) << name;
+    }
   }
   for (const auto& [name, tensor] : rank.learner().optimizer_state().tensors)
     EXPECT_EQ(name.find("encoder."), std::string::npos) << name;
