@@ -11,7 +11,7 @@ from launched import Launched, drawn, record, times
 
 RANKS = 4
 EVERY = 10
-STEPS_A_KILL = 30  # planned steps per kill; a start gets half as far before it is killed
+STEPS_A_KILL = 150  # planned steps per kill: five times as far as a start gets before it is killed, since fast ranks go on until the signal comes
 # Printed when training begins.
 TABLE = re.compile(r"^ *steps  +(?:from (\d+) to )?\d+ \(", re.MULTILINE)
 SETTINGS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=4", "distributed.reproducible=true", f"checkpoint.every_steps={EVERY}"]
@@ -22,15 +22,16 @@ class KilledRanks(Launched):
         """Waits for a random moment of a start: usually a number of training steps, so that it does not depend on the machine's speed, else during start-up."""
         if random.random() < 0.2:
             self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == RANKS, HANGS_S, "all ranks")
-            seconds = random.uniform(0, 1.5)
+            deadline = time.monotonic() + random.uniform(0, 1.5)
+            while time.monotonic() < deadline and not TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]):
+                time.sleep(0.02)
         else:
             # When this start logs its first step, it drops the steps after its checkpoint from the log, so wait for the step count only now.
             self.wait_until(lambda: process.poll() is not None or TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]), HANGS_S, "the start table")
             resumed = self.resumed_from(process) or 0
             goal = min(resumed + random.randrange(1, 3 * EVERY), self.planned)
             self.wait_until(lambda: process.poll() is not None or self.starts(process) > start or self.last_step("killed") >= goal, HANGS_S, f"step {goal}")
-            seconds = random.uniform(0, 0.2)
-        time.sleep(seconds)
+            time.sleep(random.uniform(0, 0.2))
 
     def resumed_from(self, process):
         """The step from which the latest start resumes, or None if it has not printed it yet."""

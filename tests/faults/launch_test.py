@@ -65,14 +65,14 @@ class Restarts(Launched):
                 os.kill(pid, signal.SIGCONT)
 
     def test_killed_ranks_are_started_again_from_the_last_checkpoint(self):
-        process = self.launch("killed", "train.steps=60", np=2)
+        process = self.launch("killed", "train.steps=400", np=2)
         self.wait_for_step(process, "killed", 14)
         os.kill(process.ranks()[1], signal.SIGKILL)
         self.assertEqual(self.wait_for_end(process), 0, process.said())
         said = process.said()
         self.assertRegex(said, r"start 1: ranks on localhost \(2\): exit code 3 after \d+ s, step \d+, began with rank 1; starting again in 1 s")
         self.assertIn("vae_launch: done (exit code 0, 2 starts)", said)
-        self.assertEqual([record["step"] for record in self.log("killed") if "loss" in record], list(range(1, 61)))
+        self.assertEqual([record["step"] for record in self.log("killed") if "loss" in record], list(range(1, 401)))
         self.assertEqual(json.loads((self.run_path("killed") / "environment.json").read_text())["restarts"], 1)
 
     def test_before_the_first_checkpoint_it_begins_anew_with_the_same_replicas_and_counts(self):

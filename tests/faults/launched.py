@@ -6,14 +6,13 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import uuid
 
 import runs
 from deadline import HANGS_S
-from ranks import is_alive, ranks_of
+from ranks import is_alive, ranks_of, signal_all
 
 LAUNCHER = runs.SOURCE / "launcher" / "vae_launch"
 
@@ -59,8 +58,7 @@ class Launched(runs.RunFolder):
         return process
 
     def end(self, process):
-        for pid in process.ranks().values():
-            os.kill(pid, signal.SIGKILL)
+        signal_all(process.ranks().values())
         runs.end_process(process)
 
     def launched(self, name, *overrides, timeout=HANGS_S, **options):

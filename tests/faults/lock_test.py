@@ -9,6 +9,7 @@ import unittest
 import runs
 from deadline import HANGS_S
 from launched import STEPS, Launched, record
+from ranks import signal_all
 
 HEARTBEAT_S = 10
 
@@ -31,8 +32,7 @@ class RunLock(Launched):
         process = self.started(name)
         self.wait_for_step(process, name, 11)
         ranks = process.ranks()
-        for pid in ranks.values():
-            os.kill(pid, signal.SIGKILL)
+        signal_all(ranks.values())
         self.wait_for_end(process)
         self.wait_until_gone(ranks.values())
         return self.run_path(name) / "lock.json"

@@ -13,10 +13,12 @@ from launched import Launched, drawn, record, times
 
 RANKS = 4
 FAULTY = os.environ["VAE_DIST_FAULTY"]
-STEPS_A_FAULT = 45  # planned; a fault comes within the first 30 of a start, more or less
+STEPS_A_FAULT = 150  # planned; a fault comes within the first 30 of a start, or later where steps are fast
 LATE = 4            # the log is written two steps late, by a rank that may be a step behind, and a step may be under way
 SETTINGS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=4", "distributed.reproducible=true", "checkpoint.every_steps=0",
-            "distributed.timeout_s=3", "train.ema_decay=0.9"]
+            "distributed.timeout_s=10", "train.ema_decay=0.9"]
+# What mpirun leaves the others: a machine that is busy for two seconds must not cost them the step.
+PATIENT = {"OMPI_MCA_odls_base_sigkill_timeout": "5"}
 SAVED = re.compile(r"saved the last step before the failure, (\d+): the same command continues from it")
 TABLE = re.compile(r"^ *steps  +(?:from (\d+) to )?\d+ \(", re.MULTILINE)
 EXIT_CODES = {"SIGKILL": 128 + signal.SIGKILL, "SIGSTOP": 4, "failing": 3}
@@ -61,7 +63,7 @@ class UnderPlainMpirun(Survivors):
         said = self.folder / "said.txt"
         with open(said, "w") as output:
             process = self.start("train", "--config", "run.yaml", "run.name=plain", *runs.SMALL, *SETTINGS, f"train.steps={planned}", np=RANKS, program=FAULTY, output=output,
-                                 env={"VAE_DIST_JOB_RESTART": "0", **environment})
+                                 env={"VAE_DIST_JOB_RESTART": "0", **PATIENT, **environment})
         process.said = said.read_text
         self.addCleanup(self.end, process)
         return process
@@ -74,7 +76,7 @@ class UnderPlainMpirun(Survivors):
             process = self.start_plain(planned, self.planted(random, kind, 0))
             self.inject(kind, process, "plain", step + random.randrange(1, 18), random, lambda: process.poll() is not None)
             self.assertEqual(self.wait_for_end(process), EXIT_CODES[kind], process.said())
-            self.assertRegex(process.said(), r"lost rank +the others save the last step: mpirun leaves them 2 s")
+            self.assertRegex(process.said(), r"lost rank +the others save the last step: mpirun leaves them 10 s")
             self.assertEqual(int(TABLE.search(process.said())[1] or 0), step, "it began at the last step of the start before")
             reached = self.last_step("plain")
             files = [json.loads(path.read_text()) for path in (self.run_path("plain") / "survivors").glob("*_rank_*.json")]
@@ -101,7 +103,7 @@ class DuringAnEvaluation(Survivors):
     def test_the_weights_and_not_their_average_are_saved_and_the_evaluation_is_made_first(self):
         said = self.folder / "evaluating.txt"
         with open(said, "w") as output:
-            process = self.start("train", "--config", "run.yaml", "run.name=evaluating", *runs.SMALL, *SETTINGS, *self.EVALUATED, "evaluate.importance_samples=1000000000", np=RANKS, output=output)
+            process = self.start("train", "--config", "run.yaml", "run.name=evaluating", *runs.SMALL, *SETTINGS, *self.EVALUATED, "evaluate.importance_samples=1000000000", np=RANKS, output=output, env=PATIENT)
         process.said = said.read_text
         self.addCleanup(self.end, process)
         self.wait_for_step(process, "evaluating", 5)
@@ -129,7 +131,7 @@ class UnderTheLauncher(Survivors):
             part = [kinds.pop(0)]
             while kinds and "failing" not in part:
                 part.append(kinds.pop(0))
-            environment = self.planted(random, part[-1], len(part) - 1)
+            environment = {**PATIENT, **self.planted(random, part[-1], len(part) - 1)}
             last = not kinds
             process = self.launch("launched", f"train.steps={planned}", np=RANKS, settings=SETTINGS, options=["--max-restarts", 3, "--first-pause", 0.2], program=FAULTY,
                                   environment=environment, rank_program=FAULTY)

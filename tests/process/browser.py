@@ -23,7 +23,7 @@ PROGRAM = os.environ.get("VAE_DIST_BROWSER") or shutil.which("chromium") or shut
 class Page:
     def __init__(self, browser, session):
         self._browser, self._session = browser, session
-        self.problems, self.requests, self._loads = [], [], 0
+        self.problems, self.requests = [], []
 
     def call(self, method, **parameters):
         return self._browser.call(method, self._session, **parameters)
@@ -37,12 +37,15 @@ class Page:
 
     def load(self, address):
         self.call("Page.navigate", url=address)
-        self._browser.wait(lambda: self._loads > 0, f"{address} did not load")
+        # The load event of the blank page that was there may come late.
+        deadline = time.monotonic() + HANGS_S
+        while self.evaluate("location.href + ' ' + document.readyState") != f"{address} complete":
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{address} did not load")
+            time.sleep(0.02)
 
     def event(self, method, parameters):
-        if method == "Page.loadEventFired":
-            self._loads += 1
-        elif method == "Network.requestWillBeSent":
+        if method == "Network.requestWillBeSent":
             self.requests.append(parameters["request"]["url"])
         elif method in ("Log.entryAdded", "Runtime.exceptionThrown"):
             self.problems.append(parameters)

@@ -5,7 +5,7 @@ import subprocess
 
 from deadline import HANGS_S
 from network import Network
-from ranks import is_alive
+from ranks import is_alive, signal_all
 from runs import SMALL, RunFolder
 
 TIMEOUT_S = 5
@@ -32,8 +32,7 @@ class HangingRun(RunFolder):
         return (self.folder / "output.txt").read_text()
 
     def end(self, process):
-        for pid in process.ranks().values():
-            os.kill(pid, signal.SIGKILL)
+        signal_all(process.ranks().values())
         process.kill()
         process.wait()
 

@@ -96,7 +96,7 @@ class Lesson(RunFolder):
 
     def test_its_trainings_share_the_cores_and_find_the_same_on_any_number(self):
         made = {}
-        for cores in (1, len(os.sched_getaffinity(0))):
+        for cores in {1, len(os.sched_getaffinity(0))}:
             chosen = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
             done = subprocess.run(["taskset", "-c", chosen, BINARY, "lesson", "--data", "shapes.h5", "--out", f"on_{cores}/lesson.html", "--steps", "20"], cwd=self.folder, text=True,
                                   capture_output=True, timeout=600)

@@ -2,10 +2,11 @@
 over a network that a test can inspect and cut. Needs root and iproute2."""
 import os
 import pathlib
-import signal
 import subprocess
 import tempfile
 import unittest
+
+from ranks import signal_all
 
 # mpirun starts its daemons through this script instead of ssh. The last number of the address is the host's number.
 AGENT = """#!/bin/sh
@@ -60,8 +61,7 @@ class Network:
         for number in [*self.numbers, 0]:
             # An mpirun daemon that was cut off does not exit by itself.
             pids = subprocess.run(["ip", "netns", "pids", f"{self.name}-{number}"], capture_output=True, text=True, check=False).stdout
-            for pid in pids.split():
-                os.kill(int(pid), signal.SIGKILL)
+            signal_all(map(int, pids.split()))
             subprocess.run(["ip", "netns", "del", f"{self.name}-{number}"], capture_output=True, check=False)
         self._folder.cleanup()
 

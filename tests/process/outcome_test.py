@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 
 from deadline import HANGS_S
+from ports import free_port
+from ranks import signal_all
 from runs import PUSHGATEWAY, SMALL, RunFolder
 
 
@@ -21,9 +23,7 @@ class Outcome(RunFolder):
         if not PUSHGATEWAY:
             raise AssertionError("these tests need a prometheus-pushgateway: launcher/test.sh fetches one, or set VAE_DIST_PUSHGATEWAY to the program")
         super().setUpClass()
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            cls.gateway = f"127.0.0.1:{listening.getsockname()[1]}"
+        cls.gateway = f"127.0.0.1:{free_port()}"
         cls.server = subprocess.Popen([PUSHGATEWAY, f"--web.listen-address={cls.gateway}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         cls.addClassCleanup(cls.end_server)
         deadline = time.monotonic() + HANGS_S
@@ -102,7 +102,7 @@ class Outcome(RunFolder):
 
     def test_a_job_whose_rank_stops_answering_has_failed(self):
         with open(self.folder / "output.txt", "w") as output:
-            run = self.start("train", "--config", "run.yaml", "run.name=hanging", *SMALL, "train.steps=1000000", "distributed.timeout_s=5", f"metrics.push_gateway={self.gateway}", np=2, output=output)
+            run = self.start("train", "--config", "run.yaml", "run.name=hanging", *SMALL, "train.steps=1000000", "distributed.timeout_s=10", f"metrics.push_gateway={self.gateway}", np=2, output=output)
         self.addCleanup(self.kill, run)
         log = self.run_path("hanging") / "metrics.jsonl"
         self.wait_until(lambda: run.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "the first steps")
@@ -113,8 +113,7 @@ class Outcome(RunFolder):
 
     @staticmethod
     def kill(run):
-        for pid in run.ranks().values():
-            os.kill(pid, signal.SIGKILL)
+        signal_all(run.ranks().values())
         run.kill()
         run.wait()
 

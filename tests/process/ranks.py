@@ -1,5 +1,8 @@
-"""Finds the processes of ranks and checks whether they are alive."""
+"""Finds the processes of ranks, checks whether they are alive, and signals them."""
+import contextlib
+import os
 import pathlib
+import signal
 
 
 def _stat(pid):
@@ -13,6 +16,13 @@ def _stat(pid):
 def is_alive(pid):
     """Whether the process exists and is not a zombie."""
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def signal_all(pids, number=signal.SIGKILL):
+    """Signals those of the processes that have not ended meanwhile."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def ranks_of(binary, marker):

@@ -8,7 +8,7 @@ import unittest
 
 from comparing import loss_differences, read_safetensors
 from deadline import HANGS_S
-from ranks import is_alive
+from ranks import is_alive, signal_all
 from runs import BINARY, SMALL, SOURCE, RunFolder
 
 STOPPED = 75
@@ -169,7 +169,7 @@ class Beginnings(Resume):
 
     def test_the_launcher_starts_forks(self):
         done = subprocess.run([SOURCE / "launcher" / "vae_launch", "--program", BINARY, "--np", "2", "--", "--from", "runs/parent", "run.name=launched", "train.steps=3"],
-                              cwd=self.folder, text=True, capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
+                              cwd=self.folder, text=True, capture_output=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assert_each_step_once("launched", 3)
         # The launcher asks the program for these keys.
@@ -198,11 +198,10 @@ class Evaluations(Resume):
         process = self.start("train", "--config", "run.yaml", "run.name=killed", *SMALL, *self.DATA, "train.steps=30", slow, np=2)
         try:
             manifest = self.run_path("killed") / "checkpoints" / "step_00000010" / "manifest.json"
-            self.wait_until(lambda: process.poll() is not None or manifest.exists(), 60, "the checkpoint before the evaluation")
+            self.wait_until(lambda: process.poll() is not None or manifest.exists(), HANGS_S, "the checkpoint before the evaluation")
             self.assertIsNone(process.poll(), "the run ended too early")
         finally:
-            for pid in process.ranks().values():
-                os.kill(pid, signal.SIGKILL)
+            signal_all(process.ranks().values())
             process.communicate()
         self.assertEqual(self.evaluations("killed"), [], "it was killed before the end of its evaluation")
         self.train("killed", "train.steps=30", *self.DATA, np=2)
@@ -222,8 +221,7 @@ class Evaluations(Resume):
             self.wait_until(lambda: process.poll() is not None or manifest.exists(), HANGS_S, "the checkpoint before the evaluation")
             self.assertIsNone(process.poll(), "the run ended too early")
         finally:
-            for pid in process.ranks().values():
-                os.kill(pid, signal.SIGKILL)
+            signal_all(process.ranks().values())
             process.communicate()
         self.assertEqual(self.evaluations("killed_steps"), [])
         self.train("killed_steps", *settings, np=2)
@@ -238,9 +236,9 @@ class Evaluations(Resume):
         process = self.start("train", "--config", "run.yaml", "run.name=stopped", *SMALL, *settings, "train.steps=100000")
         try:
             log = self.run_path("stopped") / "metrics.jsonl"
-            self.wait_until(lambda: process.poll() is not None or (log.exists() and b"evaluated" in log.read_bytes()), 60, "the first evaluation")
+            self.wait_until(lambda: process.poll() is not None or (log.exists() and b"evaluated" in log.read_bytes()), HANGS_S, "the first evaluation")
             process.send_signal(signal.SIGUSR1)
-            output, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=HANGS_S)
         finally:
             process.kill()
             process.communicate()

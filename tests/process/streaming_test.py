@@ -1,5 +1,6 @@
 """Training gives the same results however the data is read: from memory or streamed, by any number of ranks and threads."""
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import numpy
 
 from comparing import loss_differences
 from deadline import HANGS_S
+from ranks import signal_all
 from runs import RunFolder, SMALL, mpirun
 
 # The ranks of a node decode for each other.
@@ -128,8 +130,7 @@ class LostFiller(RunFolder):
         cls.write_config("run.yaml", "run: {name: run}\ndata: {train: {file: chunks.h5}}\n")
 
     def end(self, process):
-        for pid in process.ranks().values():
-            os.kill(pid, signal.SIGKILL)
+        signal_all(process.ranks().values())
         process.kill()
         process.wait()
 
@@ -152,7 +153,7 @@ class LostFiller(RunFolder):
             with self.subTest(how=how), open(self.folder / "output.txt", "w") as output:
                 name = f"lost_{how.name}"
                 process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, "data.cache=stream", "data.order=global", "data.shuffle_window_chunks=1", "train.steps=1000000",
-                                     "distributed.timeout_s=4", np=2, output=output)
+                                     "distributed.timeout_s=10", np=2, output=output)
                 self.addCleanup(self.end, process)
                 log = self.run_path(name) / "metrics.jsonl"
                 self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")
@@ -187,8 +188,9 @@ class StreamingMemory(RunFolder):
             self.assertIsNone(run.poll(), "the run ended too early")
             total = 0
             for pid in run.ranks().values():
-                with open(f"/proc/{pid}/smaps_rollup") as file:
-                    total += 1024 * int(re.search(r"\nPss:\s+(\d+) kB", file.read()).group(1))
+                # Not the pages of files: how many processes share those of the libraries depends on what else runs.
+                for name, kilobytes in re.findall(r"\n(Pss_Anon|Pss_Shmem):\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()):
+                    total += 1024 * int(kilobytes)
             return total
         finally:
             run.send_signal(signal.SIGTERM)

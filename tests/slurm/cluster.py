@@ -7,14 +7,14 @@ neither measure nor limit anything, and terminals stand in for GPUs."""
 import os
 import pathlib
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
 from deadline import HANGS_S
+from ports import free_ports
+from ranks import signal_all
 
 NODES = ("node1", "node2")
 GPUS = 8
@@ -63,16 +63,6 @@ PartitionName=high Nodes=node1,node2 PriorityTier=20
 """
 # Runs a node's daemon where the machine has the node's name.
 AS_NODE = 'hostname "$1"; mount --bind "$2" /etc/hosts; shift 2; exec "$@"'
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def cannot_run():
@@ -193,9 +183,5 @@ class Cluster:
                 daemon.kill()
                 daemon.wait()
         self._daemons = []
-        for pid in self.processes():  # jobs outlive their slurmd
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        signal_all(self.processes())  # jobs outlive their slurmd
         self._folder.cleanup()

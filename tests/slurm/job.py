@@ -57,8 +57,10 @@ class Job:
 
     def hold(self):
         """Stops all ranks (SIGSTOP) after some steps, in mid-training."""
-        self.wait_for(lambda: self.steps() >= HELD_AFTER, f"step {HELD_AFTER}")
+        # Asking Slurm may take longer than the steps that are left, so the ranks are known before.
+        self.wait_for(lambda: len(self.ranks()) == 2, "two ranks")
         self.held = self.ranks()
+        self.wait_for(lambda: self.steps() >= HELD_AFTER, f"step {HELD_AFTER}")
         for pid in self.held.values():
             os.kill(pid, signal.SIGSTOP)
         if len(self.held) != 2 or not self.discovery.exists():

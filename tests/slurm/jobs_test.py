@@ -13,6 +13,7 @@ import unittest
 from cluster import GPUS, Cluster
 from deadline import HANGS_S
 from job import Job
+from ranks import signal_all
 from runs import BINARY, SMALL, SOURCE, RunFolder
 
 STEPS, CHECKPOINTS_EVERY = 300, 10
@@ -151,8 +152,7 @@ class Jobs(RunFolder):
         job = cls.start_job("checkpoint.every_steps=0")
         job.hold()
         # One that is left would save the last step.
-        for pid in job.held.values():
-            os.kill(pid, signal.SIGKILL)
+        signal_all(job.held.values())
         return job, job.wait_for_end()
 
     @classmethod
