@@ -25,10 +25,9 @@ std::string other_side(const inference::TrainedModel& trained) {
                       : output == config::Output::sigmoid ? "torch.nn.Sigmoid()"
                                                           : "torch.nn.Identity()";
   const auto& range = trained.config.data.range;
-  const bool has_their_names = trained.config.model.network.name == "vanilla_vae";
   const std::string theirs =
-      !has_their_names ? ""
-      : is_tanh        ? ", as PyTorch-VAE's class does"
+      trained.config.model.network.name != "vanilla_vae" ? ""
+      : is_tanh                                          ? ", as PyTorch-VAE's class does"
                 : base::text(" where PyTorch-VAE's class has Tanh: vae.final_layer[-1] = ", layer);
   const base::LikelihoodTraits traits = config::likelihood_traits(trained.config.objective);
   const char* meaning =
@@ -36,11 +35,14 @@ std::string other_side(const inference::TrainedModel& trained) {
       : traits.support == base::Support::counts
           ? " (the softmax of its output over all values, times the sample's total, is the mean)"
           : " (these are logits; their sigmoid is the picture)";
-  const bool normalised = !trained.state.normalisation.empty();
-  return base::text("The decoder that loads these weights must end in ", layer, theirs, meaning,
-                    "; its ", trained.shape.plural(), " are ",
-                    normalised ? "(f(stored) - shift) * factor, by the metadata's `normalisation`"
-                               : base::text("in [", range[0], ", ", range[1], "]"),
+  const std::string ends =
+      config::has_foreign_layers(trained.config.model)
+          ? "These are the weights of a script"
+          : base::text("The decoder that loads these weights must end in ", layer, theirs, meaning);
+  return base::text(ends, "; its ", trained.shape.plural(), " are ",
+                    !trained.state.normalisation.empty()
+                        ? "(f(stored) - shift) * factor, by the metadata's `normalisation`"
+                        : base::text("in [", range[0], ", ", range[1], "]"),
                     ", ", trained.shape.model_layout(),
                     trained.state.conditions.empty()
                         ? ""
@@ -77,9 +79,7 @@ void add_export(CLI::App& weights, VerbContext& context) {
                   "File to write: a PyTorch state_dict if it ends in .pt, .pth, .pth.tar, .ckpt or "
                   ".bin, otherwise safetensors")
       ->required();
-  verb->footer(
-      "Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.safetensors\n  "
-      "vae_dist weights export --checkpoint runs/mnist --out mnist.pt");
+  verb->footer("Example:\n  vae_dist weights export --checkpoint runs/mnist --out mnist.pt");
   verb->callback([&context, options] {
     context.chosen = on_one_rank(context, [options] {
       inference::TrainedModel trained = load_chosen_model(options->model);

@@ -22,10 +22,10 @@ std::string collapse_sign(const Evaluation& result, double mean_image_mse) {
     out += base::text("the posterior has collapsed: its KL is ", base::digits(result.kld_nats),
                       " nats, so z carries next to no information about x");
   if (mean_images)
-    out += base::text(no_information ? ", and " : "",
-                      "reconstructions are hardly better than the mean image (MSE ",
-                      base::digits(result.mse), ", the mean image's is ",
-                      base::digits(mean_image_mse), ")");
+    out += base::text(no_information ? ", and " : "", "reconstructions are ",
+                      result.mse > mean_image_mse ? "worse" : "hardly better",
+                      " than the mean image (MSE ", base::digits(result.mse),
+                      ", the mean image's is ", base::digits(mean_image_mse), ")");
   return out + (has_posterior
                     ? ". Try a smaller M_N (objective.kld_weight) or beta, "
                       "objective.beta.schedule linear, objective.free_bits, or a smaller "

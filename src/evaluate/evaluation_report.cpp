@@ -68,6 +68,7 @@ void add_loss(const EvaluationSubject& subject, const Evaluation& e, Lines& line
   if (e.final_loss)
     lines.add("final loss",
               base::digits(*e.final_loss) + ", at the beta and C that the schedules end with");
+  for (const auto& [term, value] : e.script_terms) lines.add(term, base::digits(value));
   lines.add("reconstruction",
             base::text(base::digits(e.reconstruction), " ", subject.reconstruction_unit));
   if (e.active_units) lines.add("KL", base::text(base::digits(e.kld_nats), " nats per sample"));

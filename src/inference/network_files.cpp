@@ -169,8 +169,10 @@ checkpoint::FileSums sums_of_network_files(const config::Config& config) {
     try {
       sums[file.key] = sum_of(file.name);
     } catch (const std::exception& error) {
-      throw base::BadInput(
-          base::text(file.key, ": ", file.name, " cannot be read: ", error.what()));
+      throw base::BadInput(base::text(
+          file.key, ": ", file.name,
+          " cannot be read (a relative path begins in the folder that the program is started in): ",
+          error.what()));
     }
   });
   return sums;

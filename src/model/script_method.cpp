@@ -50,15 +50,19 @@ class ScriptMethod::Reader {
  public:
   Reader(ScriptMethod& method, const std::shared_ptr<torch::jit::Graph>& graph)
       : method_(method), aliases_(graph) {
-    note_writes(graph->block());
+    note_statistics(graph->block());
     look_at(graph->block());
+    for (std::size_t i = 1; i < graph->inputs().size(); ++i)  // behind self
+      if (aliases_.hasWriters(graph->inputs()[i])) method_.changed_arguments_.insert(i - 1);
   }
 
  private:
   void look_at(torch::jit::Block* block) {
     for (torch::jit::Node* const node : block->nodes()) {
       if (draws_numbers_in(*node)) method_.draws_ = true;
-      if (node->kind() == c10::prim::SetAttr)
+      // What a method makes and drops may have attributes: `with torch.no_grad()` does.
+      if (node->kind() == c10::prim::SetAttr &&
+          node->input(0)->node()->kind() != c10::prim::CreateObject)
         throw std::invalid_argument(
             base::text(method_.key_, ": the script assigns self.", node->s(c10::attr::name),
                        ", which would be neither kept nor equal on all ranks. Make it a buffer "
@@ -69,15 +73,10 @@ class ScriptMethod::Reader {
             method_.key_, ": the script uses ", node->kind().toQualString(),
             " (torch.jit.fork), inside which its draws and changes cannot be seen. Call the "
             "function directly"));
-      const bool changes = node->kind() == c10::prim::GetAttr &&
-                           !node->output()->type()->is_module() && is_changed(node->output());
-      if (changes && !node->output()->type()->isSubtypeOf(*c10::OptionalType::ofTensor()))
-        throw std::invalid_argument(
-            base::text(method_.key_, ": the script changes, or may change, self.",
-                       node->s(c10::attr::name), ", a ", node->output()->type()->annotation_str(),
-                       ", which would be neither kept nor equal on all ranks. Make it a buffer "
-                       "(register_buffer) and change it in place"));
-      if (changes) note_change_of(*node);
+      look_at_writes(*node);
+      if (node->kind() == c10::prim::GetAttr && is_tensor(*node->output()) &&
+          is_changed(node->output()))
+        note_change_of(*node);
       for (torch::jit::Value* const value : node->outputs())
         if (value->type()->kind() == c10::TypeKind::GeneratorType)
           throw std::invalid_argument(
@@ -89,24 +88,49 @@ class ScriptMethod::Reader {
     }
   }
 
-  // Normalisations change their running statistics, which their schemas do not say.
-  void note_writes(torch::jit::Block* block) {
-    for (torch::jit::Node* const node : block->nodes()) {
-      const c10::FunctionSchema* const schema = node->maybeSchema();
-      for (std::size_t i = 0;
-           schema && i < std::min(schema->arguments().size(), node->inputs().size()); ++i)
-        if (schema->is_mutable({c10::SchemaArgType::input, i}) ||
-            schema->arguments()[i].name().starts_with("running_"))
-          written_.push_back(node->input(i));
-      for (torch::jit::Block* const inner : node->blocks()) note_writes(inner);
+  static bool is_tensor(const torch::jit::Value& value) {
+    return value.type()->isSubtypeOf(*c10::OptionalType::ofTensor());
+  }
+
+  // What a value is, or is part of: an element of a list, a view of a tensor.
+  static const torch::jit::Node& origin_of(const torch::jit::Node& node) {
+    const c10::FunctionSchema* const schema = node.maybeSchema();
+    const bool is_part =
+        node.kind() == c10::prim::ListUnpack || node.kind() == c10::prim::TupleUnpack ||
+        node.kind() == c10::prim::TupleIndex ||
+        (schema && !schema->returns().empty() && schema->returns()[0].alias_info());
+    return is_part && !node.inputs().empty() ? origin_of(*node.input(0)->node()) : node;
+  }
+
+  void look_at_writes(const torch::jit::Node& node) const {
+    const c10::FunctionSchema* const schema = node.maybeSchema();
+    for (std::size_t i = 0; schema && i < schema->arguments().size(); ++i) {
+      if (!schema->is_mutable({c10::SchemaArgType::input, i})) continue;
+      const torch::jit::Node& origin = origin_of(*node.input(i)->node());
+      if (origin.kind() == c10::prim::GetAttr && !is_tensor(*origin.output()))
+        throw std::invalid_argument(
+            base::text(method_.key_, ": the script changes self.", origin.s(c10::attr::name),
+                       ", a ", origin.output()->type()->annotation_str(),
+                       ", which would be neither kept nor equal on all ranks. Make it a buffer "
+                       "(register_buffer) and change it in place"));
     }
   }
 
-  // Whether this value, or a tensor that it contains, may be written to.
+  // Normalisations change their running statistics, which their schemas do not say.
+  void note_statistics(torch::jit::Block* block) {
+    for (torch::jit::Node* const node : block->nodes()) {
+      const c10::FunctionSchema* const schema = node->maybeSchema();
+      for (std::size_t i = 0; schema && i < schema->arguments().size(); ++i)
+        if (schema->arguments()[i].name().starts_with("running_"))
+          statistics_.push_back(node->input(i));
+      for (torch::jit::Block* const inner : node->blocks()) note_statistics(inner);
+    }
+  }
+
   bool is_changed(torch::jit::Value* value) const {
-    return std::any_of(written_.begin(), written_.end(), [&](torch::jit::Value* other) {
-      return aliases_.mayContainAlias(value, other);
-    });
+    return aliases_.hasWriters(value) ||
+           std::any_of(statistics_.begin(), statistics_.end(),
+                       [&](torch::jit::Value* other) { return aliases_.mayAlias(value, other); });
   }
 
   // Notes the tensor behind self.a.b.c.
@@ -127,7 +151,7 @@ class ScriptMethod::Reader {
 
   ScriptMethod& method_;
   const torch::jit::AliasDb aliases_;
-  std::vector<torch::jit::Value*> written_;
+  std::vector<torch::jit::Value*> statistics_;  // that normalisations write to
 };
 
 ScriptMethod::ScriptMethod(torch::jit::Module script, const std::string& method,

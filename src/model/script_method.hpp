@@ -31,6 +31,9 @@ class ScriptMethod {
   /// Whether it can be called with so many arguments; those with defaults may be left out.
   bool takes(std::size_t count) const;
 
+  /// Whether it may write to its argument of this index, so that whoever needs it gives a copy.
+  bool changes_argument(std::size_t index) const { return changed_arguments_.contains(index); }
+
   /// Whether it draws random numbers, in training mode at least.
   bool draws() const { return draws_; }
 
@@ -52,6 +55,7 @@ class ScriptMethod {
   std::string key_, name_;
   bool draws_ = false, changes_any_ = false;
   std::set<const void*> changed_;
+  std::set<std::size_t> changed_arguments_;
 };
 
 /// From now on the random numbers that scripts draw on `device` are a function of the seed alone.

@@ -97,6 +97,8 @@ class Half : public ScriptMethod {
   using ScriptMethod::ScriptMethod;
 
   std::vector<at::Tensor> operator()(std::vector<at::Tensor> given) const {
+    for (std::size_t i = 0; i < given.size(); ++i)
+      if (changes_argument(i)) given[i] = given[i].clone();
     const torch::jit::IValue out = run(std::vector<torch::jit::IValue>(given.begin(), given.end()));
     if (out.isTensor()) return {out.toTensor()};
     std::vector<at::Tensor> tensors;
@@ -252,8 +254,9 @@ class ScriptNetwork : public LatentModel, public InitialisesItself {
           tensor.dim() > 0 && tensor.size(0) == batch ? tensor.numel() / batch : 0;
       refuse_shape(
           *encoder_, what,
-          base::text("[", batch, ", ", options_.latent_dim, "] is wanted for a batch of ", batch,
-                     values > 0 ? base::text(": set model.latent_dim=", values) : ""),
+          base::text(
+              "[", batch, ", ", options_.latent_dim, "] is wanted for a batch of ", batch,
+              values > 0 && what != "log_var" ? base::text(": set model.latent_dim=", values) : ""),
           tensor.sizes());
     }
     return tensor.flatten(1);

@@ -1,7 +1,9 @@
 // The Bernoulli likelihood of values 0 and 1; the decoder outputs the logits.
-#include <ATen/ATen.h>
+#include "kernels/bernoulli.hpp"
 
-#include "model/bernoulli_loss.hpp"
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
 #include "model/likelihood.hpp"
 
 namespace vae_dist::objective {
@@ -9,6 +11,34 @@ namespace {
 
 constexpr base::LikelihoodTraits kOfBits{.support = base::Support::zero_or_one,
                                          .takes_logits = true};
+
+// Computes the gradient along with the value. Can be differentiated once, by the logits.
+struct FusedBernoulliLoss : torch::autograd::Function<FusedBernoulliLoss> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& logits,
+                            const at::Tensor& x) {
+    const kernels::BernoulliTerms terms = kernels::bernoulli(logits, x, logits.requires_grad());
+    ctx->save_for_backward({terms.gradient});
+    return terms.negative_log;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list outputs) {
+    const at::Tensor of_logits = ctx->get_saved_variables()[0];
+    std::vector<std::int64_t> of_samples(static_cast<std::size_t>(of_logits.dim()), 1);
+    of_samples[0] = of_logits.size(0);
+    return {of_logits * outputs[0].view(of_samples), at::Tensor()};
+  }
+};
+
+// Returns -log p(x | logits) in nats, summed over the values of a sample: [B]. logits, x: [B, C,
+// space...].
+at::Tensor bernoulli_loss(const at::Tensor& logits, const at::Tensor& x) {
+  if (!x.requires_grad() && kernels::has_bernoulli_kernel(logits, x))
+    return FusedBernoulliLoss::apply(logits, x);
+  return at::binary_cross_entropy_with_logits(logits, x, {}, {}, at::Reduction::None)
+      .flatten(1)
+      .sum(1);
+}
 
 class Bernoulli : public model::Likelihood {
  public:
@@ -19,7 +49,7 @@ class Bernoulli : public model::Likelihood {
     if (sample.observed.defined())
       return model::sum_of_observed(at::softplus(decoded.output) - sample.x * decoded.output,
                                     sample);
-    return model::bernoulli_loss(decoded.output, sample.x);
+    return bernoulli_loss(decoded.output, sample.x);
   }
 
   at::Tensor negative_log_of_pairs(const model::Decoded& decoded,

@@ -45,8 +45,15 @@ void ReplicaBuffers::for_each(const at::Tensor& flat, Visit visit) const {
   }
 }
 
+NamedTensors ReplicaBuffers::of_completed_steps() const {
+  NamedTensors out = buffers_;
+  for (std::size_t i = 0; begun_ && i < out.size(); ++i) out[i].second = at_start_[i];
+  return out;
+}
+
 void ReplicaBuffers::begin_step() {
   for (std::size_t i = 0; i < buffers_.size(); ++i) at_start_[i].copy_(buffers_[i].second);
+  begun_ = true;
 }
 
 void ReplicaBuffers::take_back() {
@@ -85,6 +92,7 @@ void ReplicaBuffers::finish(const at::Tensor& sums, const at::Tensor& skip) {
     const at::Tensor moved =
         at::where(change == 0, at_start_[i], at_start_[i] + change.to(buffer.scalar_type()));
     buffer.copy_(at::where(skipped, at_start_[i], moved));
+    at_start_[i].copy_(buffer);
   });
 }
 

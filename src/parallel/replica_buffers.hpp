@@ -9,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -23,6 +24,9 @@ class ReplicaBuffers {
 
   /// The numbers that a step collects.
   std::int64_t size() const;
+
+  /// Returns the buffers as the completed steps have left them, also while a replica changes them.
+  NamedTensors of_completed_steps() const;
 
   /// To be called before the first replica of a step.
   void begin_step();
@@ -46,9 +50,10 @@ class ReplicaBuffers {
   // averaged, then summed, then counters. The changes of counters are averaged, as are their
   // squares, by which it is checked that all replicas make the same change
   NamedTensors buffers_;
-  std::size_t averaged_, counters_;  // where the summed ones and the counters begin
-  std::vector<at::Tensor> at_start_;
+  std::size_t averaged_, counters_;   // where the summed ones and the counters begin
+  std::vector<at::Tensor> at_start_;  // of the step, or of the next one
   std::int64_t checked_steps_ = 0;
+  std::atomic<bool> begun_ = false;
 };
 
 }  // namespace vae_dist::parallel

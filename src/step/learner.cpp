@@ -36,7 +36,11 @@ std::shared_ptr<model::LatentModel> model_on_device(const config::Config& config
   if (trained_parameters(*model).empty())
     throw comm::AgreedError(
         base::ExitCode::bad_input,
-        "train.freeze leaves nothing to train: it freezes all parameters of the model");
+        config.train.freeze.empty()
+            ? "nothing is left to train: no parameter of the model asks for a gradient. A network "
+              "from Python is saved with requires_grad=True where it is to be trained, and without "
+              "torch.jit.freeze"
+            : "train.freeze leaves nothing to train: it freezes all parameters of the model");
   model->to(device.device);
   return model;
 }
@@ -367,6 +371,8 @@ std::optional<Learner::LastState> Learner::state_at(const UpdateGate::Closed& cl
   const at::NoGradGuard no_grad;
   LastState out{closed.step, weights(OnHost::shared), optimizer_state(OnHost::shared),
                 counted_steps()};
+  for (const auto& [name, buffer] : statistics_.own_buffers())
+    out.weights.tensors.at(name) = buffer;
   if (!closed.averages_swapped) return out;
   for (const auto& part : parts_)
     for (const auto& [name, average] : part->averages_by_parameter())

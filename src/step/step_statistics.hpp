@@ -35,6 +35,10 @@ class StepStatistics {
   /// of each batch, and behind a forward of a first pass.
   void take_back_own_buffers() { own_buffers_.take_back(); }
 
+  /// Returns the buffers of the network's own as the completed steps have left them, also while a
+  /// batch is under way.
+  parallel::NamedTensors own_buffers() const { return own_buffers_.of_completed_steps(); }
+
   /// Clears the latest statistics, so that NaN in a batch does not affect the next step.
   void begin_step();
 

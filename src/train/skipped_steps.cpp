@@ -26,8 +26,11 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
                    " and gradient norm ", step.gradient_norm,
                    ". The data.train samples of the last step were ",
                    samples_of_step(step.step - 1),
-                   ". Try a smaller learning rate, set train.gradient_clip_norm, or inspect these "
-                   "samples."));
+                   state.skipped_steps == step.step
+                       ? ". No step of this run was ever taken: look at the network, the loss and "
+                         "these samples."
+                       : ". Try a smaller learning rate, set train.gradient_clip_norm, or inspect "
+                         "these samples."));
 }
 
 std::string SkippedSteps::samples_of_step(std::int64_t step) const {

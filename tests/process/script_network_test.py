@@ -103,6 +103,50 @@ class ChangingItsList(Tiny):
         return mu, log_var
 
 
+class ChangingWhatItIsGiven(Tiny):
+    """In place, and with an object of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.rows = torch.nn.BatchNorm1d(16), torch.nn.GRU(16, 16, batch_first=True)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def changed(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sub_(0.5).mul_(2)
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        if self.training:
+            with torch.no_grad():
+                self.seen.add_(1)
+        mu, log_var = self.to_code((self.rows(self.norm(self.changed(x).squeeze(1)))[0]).flatten(1)).chunk(2, 1)
+        return mu, log_var
+
+    @torch.jit.export
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.from_z(self.changed(z))).view(-1, 1, 16, 16)
+
+
+class ChangingNothingItIsGiven(ChangingWhatItIsGiven):
+    def changed(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - 0.5) * 2
+
+
+class FailingLater(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(1)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        if self.training:
+            self.steps.add_(1)
+        mu, log_var = self.to_code(self.norm(x).flatten(1)).chunk(2, 1)
+        assert int(self.steps) < 12, "no more"
+        return mu, log_var
+
+
 class ReadingItsList(ChangingItsList):
     """In-place operations on what it computes, beside a list that stays."""
 
@@ -320,6 +364,24 @@ class Training(ScriptNetworks):
         self.train("bright_sum", *script("CountingBright.pt"), *REPLICAS, "model.summed_buffers=[bright]", "train.steps=2", np=2)
         self.assertGreater(self.weights("bright_sum")["bright"].item(), 0)
 
+    def test_what_it_is_given_it_may_change(self):
+        for network in (ChangingWhatItIsGiven(), ChangingNothingItIsGiven()):
+            self.train(type(network).__name__, *script(self.saved(network)), "train.steps=8", "train.precision=fp64", "model.initialise=file", "distributed.replicas=2", np=2)
+        numpy.testing.assert_allclose(self.losses("ChangingWhatItIsGiven"), self.losses("ChangingNothingItIsGiven"), rtol=1e-12)
+        self.assertEqual(self.weights("ChangingWhatItIsGiven")["seen"], 8)
+
+    def test_a_step_that_fails_leaves_the_buffers_of_the_step_before(self):
+        file = self.saved(FailingLater())
+        for np, replicas in ((1, 4), (2, 4)):
+            name = f"failing_{np}"
+            done = self.train(name, *script(file), f"distributed.replicas={replicas}", "train.steps=30", np=np, check=False, env={"OMPI_MCA_odls_base_sigkill_timeout": "5"})
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("saved the last step before the failure, 11", done.stderr)
+            self.train(f"until_11_{np}", *script(file), f"distributed.replicas={replicas}", "train.steps=11", np=np)
+            for of_failed, of_whole in zip(*(sorted(self.weights(each).items()) for each in (name, f"until_11_{np}")), strict=True):
+                self.assertEqual(of_failed[0], of_whole[0])
+                self.assertTrue(of_failed[1].equal(of_whole[1]), of_failed[0])
+
     def test_constants_stay_what_they_are(self):
         network = Masked()
         self.train("masked", *script(self.saved(network)), *REPLICAS, "train.steps=5", np=2)
@@ -491,7 +553,7 @@ class Use(ScriptNetworks):
             ([*script(good), "model.codes.kind=vector_quantized"], "no point that could be quantized"),
             ([*script("vanilla_vae.pt"), "data.train.file=colour.h5"], "does not pass through the network"),
             ([*script(self.saved(Assigning()))], "assigns self.samples"),
-            ([*script(self.saved(ChangingItsList()))], "may change, self.seen, a List[Tensor]"),
+            ([*script(self.saved(ChangingItsList()))], "changes self.seen, a List[Tensor]"),
             ([*script(self.saved(AlwaysCounting()))], "samples. What is evaluated must leave no trace"),
             ([*script(self.saved(NamedCodes()))], "a module named codes"),
             ([*script(self.saved(WithPrelu())), "model.initialise=keyed"], "PReLU"),

@@ -8,12 +8,14 @@ from vae_dist.export import export_onnx, export_script
 from vae_dist.model import load
 
 
-def _last_line(error: BaseException) -> str:
-    """Of what the exporter met: its own words about that are long, and end with general advice."""
+def _reason(error: BaseException) -> str:
+    """What the exporter met. Its own words about that are long: a graph may stand behind them, or general advice before them."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return lines[0] if "Unsupported" in lines[0] or "not supported" in lines[0] else lines[-1]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vae_dist: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:  # of PyTorch's exporters
-        print(f"vae_dist: PyTorch {torch.__version__} cannot export the model: {_last_line(error)}\n"
+        print(f"vae_dist: PyTorch {torch.__version__} cannot export the model: {_reason(error)}\n"
               "vae_dist: what one exporter cannot express, the other often can: --script in place of --onnx, or --onnx in place of --script", file=sys.stderr)
         return 2
     print(f"{model.path}: {', '.join([*(chosen.onnx or []), *([chosen.script] if chosen.script else [])])}")

@@ -67,7 +67,7 @@ class _Half:
             generator.set_state(before)
 
     def __call__(self, script: torch.jit.ScriptModule, *given: Tensor | None) -> list[Tensor]:
-        given = tuple(each for each in given if each is not None)
+        given = tuple(each.clone() for each in given if each is not None)  # the script may change them in place
         draws = self._same_draws(given[0].device) if self.draws and not script.training else contextlib.nullcontext()
         # An executor that observes the first calls and then fuses operations would change results between one call and the next.
         with draws, torch.jit.optimized_execution(False):
