@@ -106,6 +106,7 @@ class Exported(Package):
         with unittest.mock.patch.dict(vae_dist.NETWORKS, vanilla_vae=Branching), contextlib.redirect_stderr(io.StringIO()) as said:
             self.assertEqual(vae_dist.__main__.main(["export", run, "--onnx", "no_encoder.onnx", "no_decoder.onnx"]), 2)
         self.assertRegex(said.getvalue(), "cannot export the model: .+\n.*--script in place of --onnx")
+        self.assertFalse(list(self.folder.glob("no_*.onnx")))
 
     def test_several_datasets_with_transforms_attention_and_conditions(self):
         self.trained("several", self.source("[field, mass]", "NHW", condition=TOLD), "model.name=resnet_vae", "model.latent=spatial", "model.latent_dim=2", "model.blocks=1",
@@ -143,6 +144,7 @@ class Exported(Package):
         self.export("script")
         encoder = self.assert_files_agree("script")
         self.assertEqual((encoder.get_inputs()[0].shape, encoder.get_modelmeta().custom_metadata_map["axes.x"]), (["batch", 1, 16, 16], "NCHW"))
+        self.assertEqual([each.shape for session in (encoder, self.session("decoder.onnx")) for each in session.get_outputs()], [["batch", 4], ["batch", 4], ["batch", 1, 16, 16]])
 
     def test_a_network_from_python_under_conditions_with_transforms(self):
         for half, file in ((vector_vae.Encoder, "encoder.pt"), (vector_vae.Decoder, "decoder.pt")):

@@ -8,6 +8,7 @@ import copy
 import io
 import json
 import logging
+import pathlib
 import re
 import warnings
 from collections.abc import Sequence
@@ -220,6 +221,11 @@ def _write_onnx(exported: _Exported, function: str, inputs: tuple[list[str], lis
             torch.onnx.export(traced, tuple(examples), file, input_names=names, output_names=outputs, dynamo=False, opset_version=18,
                               dynamic_axes={name: {0: "batch"} for name in [*names, *outputs]})
         model = onnx.load_model_from_string(file.getvalue())
+        with torch.no_grad():
+            computed = wanted(*examples)
+        for described, tensor in zip(model.graph.output, computed, strict=True):  # a script's sizes are not known without running it
+            for axis, size in list(zip(described.type.tensor_type.shape.dim, tensor.shape, strict=True))[1:]:
+                axis.dim_value = size
         onnx.helper.set_model_props(model, _metadata(exported))
         onnx.save(model, str(path))
         return
@@ -252,7 +258,12 @@ def export_onnx(trained: TrainedModel, encoder: Location | None, decoder: Locati
             raise ValueError("a decoder_only model has no encoder: name one file, the decoder")
         outputs = ["mu", "log_var"] if trained.latent_kind == "posterior" else ["mu"] if trained.quantizer is None else ["mu", "codes"]
         _write_onnx(exported, "encode", exported.encoder_inputs(), outputs, encoder)
-    _write_onnx(exported, "decode", exported.decoder_inputs(), exported.mean_names, decoder)
+    try:
+        _write_onnx(exported, "decode", exported.decoder_inputs(), exported.mean_names, decoder)
+    except BaseException:
+        if encoder is not None:  # half a model is none
+            pathlib.Path(encoder).unlink()
+        raise
 
 
 def export_script(trained: TrainedModel, path: Location) -> None:
