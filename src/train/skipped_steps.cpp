@@ -27,7 +27,8 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
                    ". The data.train samples of the last step were ",
                    samples_of_step(step.step - 1),
                    state.skipped_steps == step.step
-                       ? ". No step of this run was ever taken: look at the network, the loss and "
+                       ? ". No step of this run was ever taken: look at the network, the loss, "
+                         "train.skip_step_above_norm and "
                          "these samples."
                        : ". Try a smaller learning rate, set train.gradient_clip_norm, or inspect "
                          "these samples."));

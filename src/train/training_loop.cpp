@@ -60,6 +60,10 @@ base::ExitCode TrainingLoop::run() {
         parts_.compared_by.stop.more_is_better ? " did not rise above its best value, "
                                                : " did not fall below its best value, ",
         *state_.best_stop_metric, ", in ", state_.evaluations_since_best, " evaluations"));
+  if (state_.step > 0 && state_.skipped_steps == state_.step && parts_.ranks.all.rank() == 0)
+    log::warn(base::text("all ", state_.step,
+                         " steps of this run were skipped, so its weights are those that it began "
+                         "with: look at the network, the loss and the data"));
   const bool is_done = state_.step == schedule_.steps_planned || stops_early_now();
   // Draws the last pictures, unless they have just been drawn.
   if (is_done && schedule_.draws_pictures() && pictures_step_ != state_.step)

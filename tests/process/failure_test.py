@@ -81,11 +81,13 @@ class SkippedSteps(RunFolder):
             done = self.train(name, *self.ALWAYS, np=np, check=False)
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertEqual(len(re.findall("^vae_dist: ", done.stderr, re.MULTILINE)), 1, done.stderr)
+            self.assertIn("No step of this run was ever taken", done.stderr)
             named[np] = self.samples_named(done.stderr)
             self.assertEqual(len(set(named[np])), 16)
             self.assertLess(max(named[np]), 200)
             self.assertEqual({record["skipped"] for record in self.steps(name).values()}, {1})
         self.assertEqual(named[None], named[2])
+        self.assertIn("all 3 steps of this run were skipped", self.train("all_skipped", *self.ALWAYS, "train.steps=3").stderr)
 
         # The state is byte-identical from the first step to the last, at both world sizes.
         states = {self.weights(f"skipped_{np}", step).read_bytes() for np in (None, 2) for step in (1, 3, 5)}
