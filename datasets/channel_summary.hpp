@@ -17,8 +17,8 @@ struct ChannelSummary {
                                 ///< _FillValue or missing_value, left out likewise
   double least = 0, largest = 0, mean = 0, deviation = 0;  ///< NaN if no value is left
   double bars_from = 0, bars_to = 0;
-  std::vector<std::int64_t> histogram;  ///< counts in equal parts of [bars_from, bars_to]; empty if
-                                        ///< no value is left
+  std::vector<std::int64_t> histogram = {};  ///< counts in equal parts of [bars_from, bars_to];
+                                             ///< empty if no value is left
 };
 
 struct FileSummary {

@@ -70,8 +70,9 @@ TEST_P(EveryShape, IsDecodedToItselfByEveryNetworkThatTakesIt) {
     }
     const auto network = make(name, options);
     const at::Tensor x = batch_of(options);
-    if (network->latent_kind() != base::LatentKind::none)
+    if (network->latent_kind() != base::LatentKind::none) {
       EXPECT_EQ(network->encode(x).mu.sizes(), (std::vector<std::int64_t>{2, 3}));
+    }
     const Decoded decoded = network->decode(at::randn({2, 3}));
     EXPECT_EQ(decoded.output.sizes(), x.sizes());
     decoded.output.sum().backward();

@@ -21,8 +21,9 @@ TEST(Freeze, TakesAModulesParametersOutOfTrainingAndKeepsItsRunningStatisticsInU
   const std::size_t all = vae->batch_norms().size();
   vae->freeze({"encoder", "fc_mu.weight"});
   for (const auto& entry : vae->named_parameters())
-    if (entry.key().starts_with("encoder.") || entry.key() == "fc_mu.weight")
+    if (entry.key().starts_with("encoder.") || entry.key() == "fc_mu.weight") {
       EXPECT_FALSE(entry.value().requires_grad()) << entry.key();
+    }
   EXPECT_TRUE(vae->named_parameters()["fc_mu.bias"].requires_grad());
   EXPECT_TRUE(vae->named_parameters()["decoder_input.weight"].requires_grad());
   EXPECT_EQ(vae->batch_norms().size(), all - 2);
