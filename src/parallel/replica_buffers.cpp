@@ -36,7 +36,7 @@ void ReplicaBuffers::for_each(const at::Tensor& flat, Visit visit) const {
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     const at::Tensor& buffer = buffers_[i].second;
     const auto next = [&] {
-      const at::Tensor part = flat.narrow(0, offset, buffer.numel()).view(buffer.sizes());
+      at::Tensor part = flat.narrow(0, offset, buffer.numel()).view(buffer.sizes());
       offset += buffer.numel();
       return part;
     };
