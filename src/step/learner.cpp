@@ -372,7 +372,7 @@ std::optional<Learner::LastState> Learner::state_at(const UpdateGate::Closed& cl
   LastState out{closed.step, weights(OnHost::shared), optimizer_state(OnHost::shared),
                 counted_steps()};
   for (const auto& [name, buffer] : statistics_.own_buffers())
-    out.weights.tensors.at(name) = buffer;
+    out.weights.tensors.at(name) = buffer.to(at::kCPU);
   if (!closed.averages_swapped) return out;
   for (const auto& part : parts_)
     for (const auto& [name, average] : part->averages_by_parameter())

@@ -28,8 +28,7 @@ void SkippedSteps::note(const metrics::StepMetrics& step, checkpoint::TrainingSt
                    samples_of_step(step.step - 1),
                    state.skipped_steps == step.step
                        ? ". No step of this run was ever taken: look at the network, the loss, "
-                         "train.skip_step_above_norm and "
-                         "these samples."
+                         "train.skip_step_above_norm and these samples."
                        : ". Try a smaller learning rate, set train.gradient_clip_norm, or inspect "
                          "these samples."));
 }

@@ -23,11 +23,11 @@ class KilledRanks(Launched):
         if random.random() < 0.2:
             self.wait_until(lambda: process.poll() is not None or len(process.ranks()) == RANKS, HANGS_S, "all ranks")
             deadline = time.monotonic() + random.uniform(0, 1.5)
-            while time.monotonic() < deadline and not TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]):
+            while time.monotonic() < deadline and self.resumed_from(process) is None:
                 time.sleep(0.02)
         else:
             # When this start logs its first step, it drops the steps after its checkpoint from the log, so wait for the step count only now.
-            self.wait_until(lambda: process.poll() is not None or TABLE.search(process.said().rpartition("vae_launch: mpirun ")[2]), HANGS_S, "the start table")
+            self.wait_until(lambda: process.poll() is not None or self.resumed_from(process) is not None, HANGS_S, "the start table")
             resumed = self.resumed_from(process) or 0
             goal = min(resumed + random.randrange(1, 3 * EVERY), self.planned)
             self.wait_until(lambda: process.poll() is not None or self.starts(process) > start or self.last_step("killed") >= goal, HANGS_S, f"step {goal}")

@@ -147,7 +147,7 @@ class OfRanks(Stops):
     @staticmethod
     def patient(timeout_s):
         """A launcher: mpirun that sends TERM after `timeout_s` seconds, and KILL after twice that time."""
-        return lambda np, command: ["env", f"OMPI_MCA_odls_base_sigkill_timeout={timeout_s}", *runs.mpirun(np, command)]
+        return lambda np, command: ["env", *(f"{name}={value}" for name, value in runs.patient(timeout_s).items()), *runs.mpirun(np, command)]
 
     def assert_no_litter(self, name):
         self.assertFalse((self.run_path(name) / "lock.json").exists())

@@ -17,8 +17,6 @@ STEPS_A_FAULT = 150  # planned; a fault comes within the first 30 of a start, or
 LATE = 4            # the log is written two steps late, by a rank that may be a step behind, and a step may be under way
 SETTINGS = ["model.hidden_dims=[32, 64]", "train.global_batch=40", "distributed.replicas=4", "distributed.reproducible=true", "checkpoint.every_steps=0",
             "distributed.timeout_s=10", "train.ema_decay=0.9"]
-# What mpirun leaves the others: a machine that is busy for two seconds must not cost them the step.
-PATIENT = {"OMPI_MCA_odls_base_sigkill_timeout": "5"}
 SAVED = re.compile(r"saved the last step before the failure, (\d+): the same command continues from it")
 TABLE = re.compile(r"^ *steps  +(?:from (\d+) to )?\d+ \(", re.MULTILINE)
 EXIT_CODES = {"SIGKILL": 128 + signal.SIGKILL, "SIGSTOP": 4, "failing": 3}
@@ -63,7 +61,7 @@ class UnderPlainMpirun(Survivors):
         said = self.folder / "said.txt"
         with open(said, "w") as output:
             process = self.start("train", "--config", "run.yaml", "run.name=plain", *runs.SMALL, *SETTINGS, f"train.steps={planned}", np=RANKS, program=FAULTY, output=output,
-                                 env={"VAE_DIST_JOB_RESTART": "0", **PATIENT, **environment})
+                                 env={"VAE_DIST_JOB_RESTART": "0", **runs.patient(5), **environment})
         process.said = said.read_text
         self.addCleanup(self.end, process)
         return process
@@ -103,7 +101,7 @@ class DuringAnEvaluation(Survivors):
     def test_the_weights_and_not_their_average_are_saved_and_the_evaluation_is_made_first(self):
         said = self.folder / "evaluating.txt"
         with open(said, "w") as output:
-            process = self.start("train", "--config", "run.yaml", "run.name=evaluating", *runs.SMALL, *SETTINGS, *self.EVALUATED, "evaluate.importance_samples=1000000000", np=RANKS, output=output, env=PATIENT)
+            process = self.start("train", "--config", "run.yaml", "run.name=evaluating", *runs.SMALL, *SETTINGS, *self.EVALUATED, "evaluate.importance_samples=1000000000", np=RANKS, output=output, env=runs.patient(5))
         process.said = said.read_text
         self.addCleanup(self.end, process)
         self.wait_for_step(process, "evaluating", 5)
@@ -131,7 +129,7 @@ class UnderTheLauncher(Survivors):
             part = [kinds.pop(0)]
             while kinds and "failing" not in part:
                 part.append(kinds.pop(0))
-            environment = {**PATIENT, **self.planted(random, part[-1], len(part) - 1)}
+            environment = {**runs.patient(5), **self.planted(random, part[-1], len(part) - 1)}
             last = not kinds
             process = self.launch("launched", f"train.steps={planned}", np=RANKS, settings=SETTINGS, options=["--max-restarts", 3, "--first-pause", 0.2], program=FAULTY,
                                   environment=environment, rank_program=FAULTY)

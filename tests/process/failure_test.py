@@ -10,7 +10,7 @@ import numpy
 from comparing import loss_differences, read_safetensors
 from deadline import HANGS_S
 from ranks import is_alive
-from runs import SMALL, RunFolder
+from runs import SMALL, RunFolder, patient
 
 
 class LostRank(RunFolder):
@@ -20,8 +20,7 @@ class LostRank(RunFolder):
     def start_and_kill(self, name, rank, signal_number):
         """Sends the signal to one of two ranks after some steps. Returns mpirun's exit code and output once all ranks have exited.
         (If the loss were not noticed, a timeout would end the run with exit code 4.)"""
-        process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.STEPS, "train.steps=100000", np=2,
-                             env={"OMPI_MCA_odls_base_sigkill_timeout": "5"})  # so that a busy machine does not cost the step that the other saves
+        process = self.start("train", "--config", "run.yaml", f"run.name={name}", *SMALL, *self.STEPS, "train.steps=100000", np=2, env=patient(5))
         try:
             log = self.run_path(name) / "metrics.jsonl"
             self.wait_until(lambda: process.poll() is not None or (log.exists() and log.read_bytes().count(b"\n") >= 10), HANGS_S, "step 10")

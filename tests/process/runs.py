@@ -57,6 +57,12 @@ def end_process(process):
             process.wait()
 
 
+def patient(seconds):
+    """The environment in which mpirun sends its ranks TERM after so many seconds, and KILL after twice that time: otherwise two seconds in which a machine is busy cost the step that
+    survivors of a failure save."""
+    return {"OMPI_MCA_odls_base_sigkill_timeout": str(seconds)}
+
+
 class RunFolder(unittest.TestCase):
     """A test case with its own folder, which contains shapes.h5: 200 grey pictures of 16x16."""
 

@@ -375,7 +375,7 @@ class Training(ScriptNetworks):
         file = self.saved(FailingLater())
         for np, replicas in ((1, 4), (2, 4)):
             name = f"failing_{np}"
-            done = self.train(name, *script(file), f"distributed.replicas={replicas}", "train.steps=30", np=np, check=False, env={"OMPI_MCA_odls_base_sigkill_timeout": "5"})
+            done = self.train(name, *script(file), f"distributed.replicas={replicas}", "train.steps=30", np=np, check=False, env=runs.patient(5))
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn("saved the last step before the failure, 11", done.stderr)
             self.train(f"until_11_{np}", *script(file), f"distributed.replicas={replicas}", "train.steps=11", np=np)
